@@ -1,0 +1,62 @@
+/*
+ * CPython on the wasm engine: boot, run one request, interrupt. Used by `vitrine-cell` and by
+ * `vitrine-precompile`. Life: guest_boot (zygote), then fork, then guest_run once (cell).
+ *
+ * A guest is one value: linear memory, globals, table, file system and open files hang from
+ * `struct guest` alone. Nothing here opens a host file after guest_boot has returned.
+ */
+#ifndef GUEST_GUEST_H
+#define GUEST_GUEST_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/span.h"
+
+struct guest;
+
+struct guest_config {
+    const char *core_path;          /* precompiled core module */
+    const char *const *image_paths; /* read-only image layers, lowest first, NULL-terminated */
+    uint64_t memory_bytes_max;      /* linear memory never grows past this */
+    int warm;                       /* import ahead what most programs need (a zygote does) */
+};
+
+/* Boots CPython up to an imported runner. On success *out is owned by the caller until
+ * guest_free. Takes 20 to 30 ms; a warm guest about 100 ms. */
+int guest_boot(const struct guest_config *config, struct guest **out, struct err *err);
+void guest_free(struct guest *guest);
+
+/* "3.14.0" and "wasmtime 50.0.1"; borrowed, static. */
+const char *guest_python_version(const struct guest *guest);
+const char *guest_engine_version(void);
+
+/* Where the guest's output goes. A sink returns 0, or -1 to stop the guest at once. */
+struct guest_sink {
+    void *context;
+    int (*output)(void *context, int is_stderr, struct span bytes); /* at most 64 KiB a call */
+    int (*result)(void *context, struct span record);               /* WIRE_RESULT, unchecked */
+};
+
+/* How a run ended; `reason` and `limits` are those of wire.h. */
+struct guest_end {
+    uint32_t reason;
+    uint32_t limits;
+    int32_t exit_code;
+    uint64_t memory_bytes;
+    char detail[256];
+};
+
+/*
+ * Runs one request (a WIRE_REQUEST record, checked by wire_next but not trusted further) to its
+ * end. Reseeds the guest's randomness first. The limits are read from the record. Always fills
+ * *end; afterwards the guest must not be run again.
+ */
+void guest_run(struct guest *guest, struct span request, const struct guest_sink *sink,
+               struct guest_end *end);
+
+/* Asks for a KeyboardInterrupt as soon as the interpreter looks. Async-signal-safe; callable from
+ * a signal handler while guest_run is under way. */
+void guest_interrupt(struct guest *guest);
+
+#endif

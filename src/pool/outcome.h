@@ -1,0 +1,44 @@
+/*
+ * What became of a run: made by the pool from a cell's frames, turned into text and JSON by
+ * src/result alone. Nothing in it has been escaped, and all text is valid UTF-8.
+ */
+#ifndef POOL_OUTCOME_H
+#define POOL_OUTCOME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+enum outcome_status {
+    OUTCOME_SUCCESS,
+    OUTCOME_RUN_ERROR,     /* the program raised, or ended with a status other than 0 */
+    OUTCOME_INSTALL_ERROR, /* packages could not be installed */
+    OUTCOME_LIMIT,         /* a limit ended it; `limits` says which */
+    OUTCOME_CRASH,         /* a trap, os._exit, abort, or a cell that died */
+    OUTCOME_REFUSED,       /* it was never run */
+    OUTCOME_CANCELLED,     /* the client took it back */
+};
+
+/* "success", "run-error", "install-error", "limit", "crash", "refused", "cancelled". */
+const char *outcome_status_name(enum outcome_status status);
+
+struct outcome {
+    enum outcome_status status;
+    int exit_code;   /* what a shell should see: 0, 1, sys.exit's number, 124 for time ... */
+    uint32_t limits; /* bits of enum wire_limit */
+    bool output_truncated;
+    struct span value_json; /* empty when None or not asked for */
+    struct span value_note; /* "", "truncated" or "repr" */
+    struct span error_type; /* e.g. "ValueError"; "" when there was no exception */
+    struct span error_message;
+    struct span
+        error_traceback; /* as CPython prints it; or one sentence of ours for crash, limit */
+    uint32_t error_line; /* of the user's file; 0 when unknown */
+    uint64_t queue_us;   /* waited for a cell */
+    uint64_t wall_us;    /* from request sent to end seen */
+    uint64_t cpu_us;
+    uint64_t memory_bytes;
+};
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * The pool: programs in, outcomes out. Runs in `vitrine` (and in whatever embeds it), on the
+ * caller's libuv loop, single-threaded: every callback comes from that loop.
+ *
+ * Life: pool_new starts a zygote (vitrine-cell) and returns at once; pool_run may be called before
+ * the zygote is ready and waits for it; pool_close ends everything and calls back when nothing is
+ * left. A failed zygote is replaced with backoff.
+ */
+#ifndef POOL_POOL_H
+#define POOL_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/err.h"
+#include "base/span.h"
+#include "pool/outcome.h"
+
+struct pool;
+struct pool_run;
+
+struct pool_config {
+    const char *cell_path;     /* the vitrine-cell program */
+    const char *guest_dir;     /* folder with core.cwasm and *.img */
+    unsigned spare_cells;      /* forked ahead of need; 0 forks on demand */
+    unsigned cells_max;        /* running at once; more wait in a queue of LIMIT_QUEUE_MAX */
+    bool warm;                 /* the zygote imports ahead; false is for a single quick run */
+    uint64_t memory_bytes_max; /* ceiling of any request's memory limit */
+};
+
+struct run_limits {
+    uint64_t wall_ms;
+    uint64_t grace_ms;
+    uint64_t memory_bytes;
+    uint64_t output_bytes;
+    uint64_t result_bytes;
+    uint64_t file_bytes;
+    uint64_t file_count;
+};
+
+/* The defaults of base/limits.h. */
+struct run_limits run_limits_default(void);
+
+/* One program to run. Everything is borrowed, and copied by pool_run before it returns. */
+struct run_request {
+    struct span code;
+    const char *filename;     /* "main.py" when NULL */
+    struct span globals_json; /* a JSON object, or empty */
+    const char *const *argv;  /* NULL-terminated, argv[0] included; NULL gives {filename} */
+    const char *const *env;   /* NULL-terminated NAME=VALUE; may be NULL */
+    bool want_value;
+    struct run_limits limits;
+};
+
+enum run_stream { RUN_STDOUT, RUN_STDERR };
+
+struct run_events {
+    void *context;
+    /* As the guest writes; bytes may be cut anywhere and need not be UTF-8. May be NULL. */
+    void (*output)(void *context, enum run_stream stream, struct span bytes);
+    /* Exactly once, last. The outcome is borrowed until it returns. */
+    void (*done)(void *context, const struct outcome *outcome);
+};
+
+/* What the zygote said of itself; empty strings until it is ready. */
+struct pool_info {
+    char python_version[32];
+    char engine_version[64];
+    uint64_t boot_us;
+    bool ready;
+};
+
+/* *out is owned by the caller until pool_close. */
+int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **out, struct err *err);
+
+/* Starts or queues a run. *out is valid until `done` has been called. Refusals (bad limits, queue
+ * full, request too large) come back as -1 and `done` is not called. */
+int pool_run(struct pool *pool, const struct run_request *request, const struct run_events *events,
+             struct pool_run **out, struct err *err);
+
+/* Ends a run early: KeyboardInterrupt, then SIGKILL after its grace. `done` still comes, with
+ * status OUTCOME_CANCELLED. */
+void pool_run_cancel(struct pool_run *run);
+
+struct pool_info pool_info(const struct pool *pool);
+
+/* Called once when the zygote is ready, or when it has failed for good (err set). */
+void pool_on_ready(struct pool *pool, void (*ready)(void *context, const struct err *err),
+                   void *context);
+
+/* Kills what still runs (their `done` comes with OUTCOME_CANCELLED), reaps all, frees the pool,
+ * then calls `closed`. */
+void pool_close(struct pool *pool, void (*closed)(void *context), void *context);
+
+#endif

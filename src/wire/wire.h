@@ -1,0 +1,158 @@
+/*
+ * What the programs say to each other: frames, and the records inside them. Used by `vitrine`
+ * (pool) and `vitrine-cell` (cell, guest); the guest's runner has the same tables in
+ * python/vitrine/wire.py, and a test compares the two.
+ *
+ * Two kinds of sockets carry frames:
+ *   - the cell socket (SOCK_STREAM): the pool and one cell; one request down, output and one end
+ * up;
+ *   - the control socket (SOCK_SEQPACKET): the pool and the zygote; a FORK carries the cell's end
+ *     of its new cell socket as SCM_RIGHTS.
+ *
+ * A frame is 8 bytes of header - u32 payload length, u8 type, three zero bytes - and the payload.
+ * All integers are little-endian. Each type has one direction, one socket and one maximum size
+ * (wire_frames[]); whoever gets a frame that breaks its row treats the peer as hostile.
+ *
+ * A record is a sequence of fields: u8 field number, u32 length, bytes. Fields may repeat where
+ * their row says so; unknown fields, and numbers of the wrong width, are errors.
+ */
+#ifndef WIRE_WIRE_H
+#define WIRE_WIRE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/span.h"
+
+#define WIRE_HEADER_BYTES 8
+
+enum wire_type {
+    /* pool -> cell, on the cell socket */
+    WIRE_REQUEST = 1, /* record of enum wire_request_field */
+    /* cell -> pool, on the cell socket */
+    WIRE_STDOUT = 16, /* bytes as the guest wrote them */
+    WIRE_STDERR = 17,
+    WIRE_RESULT = 18, /* record of enum wire_result_field, written by the guest: not trusted */
+    WIRE_END = 19,    /* record of enum wire_end_field, written by the cell; the last frame */
+    /* pool -> zygote, on the control socket */
+    WIRE_FORK = 32,      /* u32 cell number; one descriptor attached */
+    WIRE_INTERRUPT = 33, /* u32 cell number: KeyboardInterrupt in the guest */
+    WIRE_KILL = 34,      /* u32 cell number: SIGKILL */
+    /* zygote -> pool, on the control socket */
+    WIRE_READY = 48,  /* record of enum wire_ready_field */
+    WIRE_FATAL = 49,  /* UTF-8 text: why the zygote cannot go on; it exits */
+    WIRE_EXITED = 50, /* u32 cell number, u32 wait status */
+};
+
+enum wire_direction { WIRE_TO_CELL, WIRE_FROM_CELL, WIRE_TO_ZYGOTE, WIRE_FROM_ZYGOTE };
+
+struct wire_frame_rule {
+    enum wire_type type;
+    enum wire_direction direction;
+    uint32_t payload_bytes_max;
+    const char *name;
+};
+
+/* The rule of a type, or NULL when there is no such type. */
+const struct wire_frame_rule *wire_rule(uint8_t type);
+
+/* Numbers of fields; "u32", "u64" are little-endian, "text" is UTF-8, "json" is UTF-8 JSON. */
+enum wire_request_field {
+    WIRE_REQUEST_CODE = 1,       /* bytes: the source, as the user gave it */
+    WIRE_REQUEST_FILENAME = 2,   /* text: name for tracebacks, e.g. main.py */
+    WIRE_REQUEST_GLOBALS = 3,    /* json object: variables to set first */
+    WIRE_REQUEST_ARG = 4,        /* text, repeated: sys.argv, argv[0] included */
+    WIRE_REQUEST_ENV = 5,        /* text NAME=VALUE, repeated: added to os.environ */
+    WIRE_REQUEST_WANT_VALUE = 6, /* u32 0 or 1: the last expression's value is the result */
+    WIRE_REQUEST_WALL_MS = 7,    /* u64 limits, all of them; the guest may read them */
+    WIRE_REQUEST_MEMORY_BYTES = 8,
+    WIRE_REQUEST_OUTPUT_BYTES = 9,
+    WIRE_REQUEST_RESULT_BYTES = 10,
+    WIRE_REQUEST_FILE_BYTES = 11,
+    WIRE_REQUEST_FILE_COUNT = 12,
+};
+
+enum wire_result_field {
+    WIRE_RESULT_STATUS = 1,    /* text: "success" or "run-error" */
+    WIRE_RESULT_EXIT_CODE = 2, /* u32, two's complement: what the program's exit status should be */
+    WIRE_RESULT_VALUE = 3,     /* json: the return value; absent when None or not wanted */
+    WIRE_RESULT_VALUE_NOTE = 4, /* text: why VALUE is not the whole value ("truncated", "repr") */
+    WIRE_RESULT_ERROR_TYPE = 5, /* text: qualified name of the exception's class */
+    WIRE_RESULT_ERROR_MESSAGE = 6,   /* text: str(exception) */
+    WIRE_RESULT_ERROR_TRACEBACK = 7, /* text: as CPython prints it, with the final newline */
+    WIRE_RESULT_ERROR_LINE = 8,      /* u32: innermost line of the user's file, 0 when unknown */
+};
+
+/* Why the guest stopped. */
+enum wire_end_reason {
+    WIRE_END_RETURNED = 0, /* the runner returned; there was one RESULT before */
+    WIRE_END_EXITED = 1,   /* the guest called proc_exit (os._exit, abort) */
+    WIRE_END_TRAPPED = 2,  /* wasm trap: stack overflow, bad memory access, unreachable */
+    WIRE_END_LIMIT = 3,    /* the cell stopped the guest because of a limit (see LIMITS) */
+    WIRE_END_PROTOCOL = 4, /* the guest broke the rules of its control descriptor */
+};
+
+/* Limits that the guest ran into, as bits; time is known to the pool alone. */
+enum wire_limit {
+    WIRE_LIMIT_MEMORY = 1 << 0,
+    WIRE_LIMIT_OUTPUT = 1 << 1,
+    WIRE_LIMIT_FILE_BYTES = 1 << 2,
+    WIRE_LIMIT_FILE_COUNT = 1 << 3,
+    WIRE_LIMIT_OPEN_FILES = 1 << 4,
+    WIRE_LIMIT_RESULT = 1 << 5,
+    WIRE_LIMIT_TIME = 1 << 6,
+};
+
+enum wire_end_field {
+    WIRE_END_REASON = 1,       /* u32, enum wire_end_reason */
+    WIRE_END_EXIT_CODE = 2,    /* u32, two's complement; for EXITED */
+    WIRE_END_LIMITS = 3,       /* u32, bits of enum wire_limit */
+    WIRE_END_DETAIL = 4,       /* text: the trap's or violation's own words */
+    WIRE_END_CPU_US = 5,       /* u64: CPU time of the run */
+    WIRE_END_WALL_US = 6,      /* u64: from request read to end */
+    WIRE_END_MEMORY_BYTES = 7, /* u64: linear memory at the end */
+};
+
+enum wire_ready_field {
+    WIRE_READY_PYTHON = 1,  /* text: the guest's Python, e.g. 3.14.0 */
+    WIRE_READY_ENGINE = 2,  /* text: the engine and its version */
+    WIRE_READY_BOOT_US = 3, /* u64: from exec to ready */
+};
+
+/* Appends one frame's header. The payload follows by buf_append or by a writev of the caller. */
+int wire_append_header(struct buf *out, enum wire_type type, uint32_t payload_bytes);
+int wire_append_frame(struct buf *out, enum wire_type type, struct span payload);
+
+/* Writes header and payload to a blocking or non-blocking socket, whole. 0, or -1 with errno. */
+int wire_send(int fd, enum wire_type type, struct span payload);
+
+struct wire_frame {
+    enum wire_type type;
+    struct span payload; /* borrows the buffer it was taken from */
+};
+
+/*
+ * Looks at the front of `in` for one frame that `direction` allows. Returns 1 and fills *out and
+ * *frame_bytes (what to consume afterwards), 0 when more bytes are needed, -1 on a violation.
+ */
+int wire_take(struct span in, enum wire_direction direction, struct wire_frame *out,
+              size_t *frame_bytes, struct err *err);
+
+/* Building records. */
+int wire_put(struct buf *out, uint8_t field, struct span value);
+int wire_put_u32(struct buf *out, uint8_t field, uint32_t value);
+int wire_put_u64(struct buf *out, uint8_t field, uint64_t value);
+
+/* Reading records: start with *cursor = the record; returns 1 and a field, 0 at the end, -1 when
+ * the bytes are not a record. At most LIMIT_RECORD_FIELDS_MAX fields are the caller's to count. */
+struct wire_field {
+    uint8_t number;
+    struct span value;
+};
+int wire_next(struct span *cursor, struct wire_field *out);
+int wire_get_u32(struct span value, uint32_t *out); /* 0, or -1 when not 4 bytes wide */
+int wire_get_u64(struct span value, uint64_t *out); /* 0, or -1 when not 8 bytes wide */
+
+#endif

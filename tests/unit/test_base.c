@@ -1,0 +1,87 @@
+/* base: the buffer's maximum holds, errors carry their phrases, UTF-8 is judged as RFC 3629 has it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/utf8.h"
+
+static void buffer_stops_at_its_maximum(void **state)
+{
+    (void)state;
+    cleanup_buf struct buf buf;
+    buf_init(&buf, 1000);
+    char block[400] = {0};
+    assert_int_equal(buf_append(&buf, block, sizeof block), 0);
+    assert_int_equal(buf_append(&buf, block, sizeof block), 0);
+    assert_int_equal(buf_append(&buf, block, sizeof block), -1);
+    assert_int_equal(buf.len, 800);
+    assert_int_equal(buf_append(&buf, block, 200), 0);
+    assert_int_equal(buf_append_char(&buf, 'x'), -1);
+    assert_int_equal(buf_reserve(&buf, SIZE_MAX), -1);
+    buf_consume(&buf, 999);
+    assert_int_equal(buf.len, 1);
+}
+
+static void buffer_writes_little_endian(void **state)
+{
+    (void)state;
+    cleanup_buf struct buf buf;
+    buf_init(&buf, 100);
+    buf_append_u32(&buf, 0x04030201u);
+    buf_append_u64(&buf, 0x0807060504030201ull);
+    assert_memory_equal(buf.base, "\1\2\3\4\1\2\3\4\5\6\7\10", 12);
+}
+
+static void errors_gain_phrases(void **state)
+{
+    (void)state;
+    struct err err;
+    assert_int_equal(err_set(&err, ERR_LIMIT, "%d is too many", 7), -1);
+    assert_int_equal(err_prefix(&err, "reading %s", "x"), -1);
+    assert_string_equal(err.text, "reading x: 7 is too many");
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_int_equal(err_set(NULL, ERR_LIMIT, "nobody listens"), -1);
+}
+
+static void utf8_is_strict(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"", "a", "\xC2\x80", "\xE2\x82\xAC", "\xF4\x8F\xBF\xBF"};
+    static const char *const bad[] = {"\x80",         "\xC0\x80",     "\xC1\xBF",
+                                      "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80",
+                                      "\xF5",         "\xE2\x82",     "a\xFF"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_true(utf8_valid(span_of(good[i])));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_false(utf8_valid(span_of(bad[i])));
+    }
+}
+
+static void utf8_lossy_replaces_maximal_subparts(void **state)
+{
+    (void)state;
+    cleanup_buf struct buf out;
+    buf_init(&out, 100);
+    assert_int_equal(utf8_append_lossy(&out, span_of("a\xE2\x82z\xF0\x80y")), 0);
+    assert_int_equal(buf_append_char(&out, '\0'), 0);
+    assert_string_equal(out.base, "a\xEF\xBF\xBDz\xEF\xBF\xBD\xEF\xBF\xBDy");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(buffer_stops_at_its_maximum),
+        cmocka_unit_test(buffer_writes_little_endian),
+        cmocka_unit_test(errors_gain_phrases),
+        cmocka_unit_test(utf8_is_strict),
+        cmocka_unit_test(utf8_lossy_replaces_maximal_subparts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
