@@ -26,6 +26,18 @@
 #define LIMIT_FILE_COUNT_MAX       1000000ULL
 #define LIMIT_OPEN_FILES_MAX       512U /* guest file descriptors */
 
+/* The guest's file system (src/guest/vfs). */
+#define LIMIT_IMAGE_COUNT_MAX     32U          /* read-only layers in one guest */
+#define LIMIT_IMAGE_BYTES_MAX     (16 * GIB)   /* of one image, when it is made */
+#define LIMIT_IMAGE_ENTRIES_MAX   (4U << 20)   /* files and directories in one image */
+#define LIMIT_PATH_BYTES_MAX      4096U        /* with the final NUL, as PATH_MAX */
+#define LIMIT_NAME_BYTES_MAX      255U         /* one component */
+#define LIMIT_SYMLINKS_MAX        40U          /* followed in one look-up */
+#define LIMIT_LINKS_MAX           1000U        /* names of one inode */
+#define LIMIT_FILE_SIZE_BYTES_MAX (1024 * GIB) /* of one file, holes included */
+#define LIMIT_PIPE_BYTES          (64 * KIB)
+#define LIMIT_DEVICES_MAX         16U
+
 /* What a request may carry. */
 #define LIMIT_CODE_BYTES_MAX    (8 * MIB)
 #define LIMIT_GLOBALS_BYTES_MAX (8 * MIB)
