@@ -215,7 +215,7 @@ def open_member(archive: Path, member: str) -> BinaryIO:
     try:
         if archive.suffix == ".whl":
             return zipfile.ZipFile(archive).open(member)  # type: ignore[return-value]
-        stream = tarfile.open(archive).extractfile(member)
+        stream = tarfile.open(archive).extractfile(member)  # noqa: SIM115
     except KeyError:
         stream = None
     if stream is None:

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Generate `wasmtime_c.h` from the Python declarations that a wasmtime wheel carries.
 
-The wheel's `_bindings.py` is itself generated from the official C headers, so every structure, union,
-callback type and function of the C API is in it, for exactly the library beside it. Reading it back
-into C keeps library and declarations together without copying a header into the tree.
+The wheel's `_bindings.py` is itself generated from the official C headers, so every structure,
+union, callback type and function of the C API is in it, for exactly the library beside it. Reading
+it back into C keeps library and declarations together without copying a header into the tree.
 
 The two files are parsed with `ast` and never imported: set-up runs nothing that came in the wheel.
 
 What the wheel cannot say is decided here, and nowhere else:
-- a Python callback cannot return a pointer, so the wheel says `c_size_t`; CALLBACK_RESULTS has the C
-  types (a test compares them with the official headers where those can be had);
+- a Python callback cannot return a pointer, so the wheel says `c_size_t`; CALLBACK_RESULTS has the
+  C types, and a callback of that kind which is not in the table is an error;
 - `const` is lost; it is put back only on byte and character inputs, where callers need it;
 - the component model (`wasmtime_component_*`) is left out: Vitrine runs core modules only.
 """
@@ -64,9 +64,9 @@ OUTPUT_NAMES = {"out", "ret"}
 LEFT_OUT = ("wasmtime_component_",)
 
 C_KEYWORDS = set(
-    "auto break case char const continue default do double else enum extern float for goto if inline"
-    " int long register restrict return short signed sizeof static struct switch typedef union"
-    " unsigned void volatile while".split()
+    "auto break case char const continue default do double else enum extern float for goto if"
+    " inline int long register restrict return short signed sizeof static struct switch typedef"
+    " union unsigned void volatile while".split()
 )
 
 
@@ -267,9 +267,10 @@ class Api:
     def declare_callback(self, signature: list[ast.expr], name: str, result: str | None) -> str:
         """A pointer to a function, with its result replaced where the wheel cannot say it."""
         params = ", ".join(self.declare(param, "") for param in signature[1:]) or "void"
+        returns_size = last_name(signature[0]) == "c_size_t"
+        if returns_size != (result is not None):
+            raise HeaderError(f"callback {name}: its result is {ast.unparse(signature[0])}")
         if result is not None:
-            if last_name(signature[0]) != "c_size_t":
-                raise HeaderError(f"callback {name}: its result is {ast.unparse(signature[0])}")
             return f"{result}(*{name})({params})"
         return self.declare(signature[0], f"(*{name})({params})")
 
@@ -400,7 +401,7 @@ class Api:
 
     @staticmethod
     def result_for(node: ast.expr, callback_result: str | None) -> str | None:
-        """Only the callback that the wheel gives a `c_size_t` is meant, not a finalizer beside it."""
+        """Only the callback with a `c_size_t` result is meant, not a finalizer beside it."""
         signature = call_of(node, "CFUNCTYPE")
         if signature is None or last_name(signature[0]) != "c_size_t":
             return None

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Install a build. Usage: install.sh BUILD_DIR PREFIX (DESTDIR is honoured)
+#
+# Everything lies in PREFIX/lib/vitrine as it does in the build folder, so that each program finds the
+# others, the engine and the guest beside itself; PREFIX/bin/vitrine is a link to the one for people.
+set -eu
+build=$1
+prefix=$2
+place="${DESTDIR:-}$prefix/lib/vitrine"
+mkdir -p "$place/lib" "$place/guest" "${DESTDIR:-}$prefix/bin"
+for program in vitrine vitrine-cell vitrine-precompile; do
+    install -m 755 "$build/$program" "$place/$program"
+done
+install -m 755 "$build/lib/libwasmtime.so" "$place/lib/libwasmtime.so"
+for artifact in "$build"/guest/*; do
+    install -m 644 "$artifact" "$place/guest/"
+done
+ln -sfn ../lib/vitrine/vitrine "${DESTDIR:-}$prefix/bin/vitrine"
+echo "vitrine: installed $prefix/bin/vitrine and $prefix/lib/vitrine"
