@@ -52,11 +52,19 @@
 #define LIMIT_RECORD_FIELDS_MAX       4096U
 
 /* MCP messages (src/transport, src/mcp). */
-#define LIMIT_MESSAGE_BYTES_MAX (32 * MIB)
-#define LIMIT_JSON_DEPTH_MAX    512U
+#define LIMIT_MESSAGE_BYTES_MAX     (32 * MIB)
+#define LIMIT_JSON_DEPTH_MAX        512U
+#define LIMIT_JSON_KEYS_MAX         1000000U /* in all objects that are open at one place */
+#define LIMIT_JSON_NUMBER_CHARS_MAX 4300U    /* what Python's int() takes */
+#define LIMIT_REQUEST_ID_CHARS_MAX  1024U    /* of a JSON-RPC id as it is written */
+#define LIMIT_BATCH_MESSAGES_MAX    64U      /* protocol 2025-03-26 */
+#define LIMIT_RESPONSE_BYTES_MAX    (256 * MIB)
+#define LIMIT_WRITE_QUEUE_BYTES_MAX (64 * MIB) /* past it, nothing is read and no log is sent */
+#define LIMIT_EOF_GRACE_MS          1000ULL    /* for calls that run when the client hangs up */
 
 /* The pool. */
 #define LIMIT_SPARE_CELLS_DEFAULT 2U
+#define LIMIT_CELLS_DEFAULT       16U /* --max-cells: runs at the same time */
 #define LIMIT_CELLS_MAX           256U
 #define LIMIT_QUEUE_MAX           1024U
 

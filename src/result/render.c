@@ -1,0 +1,318 @@
+#include "result/render.h"
+
+#include "base/jtext.h"
+#include "base/limits.h"
+#include "base/utf8.h"
+#include "result/escape.h"
+#include "wire/wire.h"
+
+const char result_schema_json[] =
+    "{\"type\":\"object\",\"properties\":{"
+    "\"status\":{\"type\":\"string\",\"enum\":[\"success\",\"run-error\",\"install-error\","
+    "\"limit\",\"crash\",\"refused\",\"cancelled\"],\"description\":\"How the run ended\"},"
+    "\"exit_code\":{\"type\":\"integer\",\"description\":\"Exit status a shell would see\"},"
+    "\"stdout\":{\"type\":\"string\",\"description\":\"Everything written to stdout\"},"
+    "\"stderr\":{\"type\":\"string\",\"description\":\"Everything written to stderr\"},"
+    "\"output\":{\"type\":\"array\",\"description\":\"Both streams in order\",\"items\":{"
+    "\"type\":\"object\",\"properties\":{"
+    "\"stream\":{\"type\":\"string\",\"enum\":[\"stdout\",\"stderr\"]},"
+    "\"text\":{\"type\":\"string\"}},\"required\":[\"stream\",\"text\"]}},"
+    "\"return_value\":{\"description\":\"Value of the last expression, as JSON\"},"
+    "\"return_value_note\":{\"type\":\"string\",\"description\":"
+    "\"Why return_value is not the whole value: truncated, repr or invalid\"},"
+    "\"error\":{\"type\":[\"object\",\"null\"],\"properties\":{"
+    "\"type\":{\"type\":\"string\",\"description\":\"Class of the exception\"},"
+    "\"message\":{\"type\":\"string\"},\"traceback\":{\"type\":\"string\"},"
+    "\"line\":{\"type\":[\"integer\",\"null\"],\"description\":\"Line of python_code\"}},"
+    "\"required\":[\"type\",\"message\",\"traceback\",\"line\"]},"
+    "\"dependencies\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},"
+    "\"description\":\"Packages that were installed\"},"
+    "\"limits\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},"
+    "\"description\":\"Limits that were reached\"},"
+    "\"truncated\":{\"type\":\"boolean\",\"description\":\"Output beyond the limit was dropped\"},"
+    "\"timings\":{\"type\":\"object\",\"properties\":{\"queue_ms\":{\"type\":\"number\"},"
+    "\"wall_ms\":{\"type\":\"number\"},\"cpu_ms\":{\"type\":\"number\"}},"
+    "\"required\":[\"queue_ms\",\"wall_ms\",\"cpu_ms\"]},"
+    "\"memory_bytes\":{\"type\":\"integer\",\"description\":\"The interpreter's memory at the "
+    "end\"}"
+    "},\"required\":[\"status\",\"exit_code\",\"stdout\",\"stderr\",\"output\",\"return_value\","
+    "\"error\",\"dependencies\",\"limits\",\"truncated\",\"timings\",\"memory_bytes\"]}";
+
+static const struct limit_name {
+    enum wire_limit bit;
+    const char *name;
+} limit_names[] = {
+    {WIRE_LIMIT_TIME, "time"},
+    {WIRE_LIMIT_MEMORY, "memory"},
+    {WIRE_LIMIT_OUTPUT, "output"},
+    {WIRE_LIMIT_RESULT, "result"},
+    {WIRE_LIMIT_FILE_BYTES, "file-bytes"},
+    {WIRE_LIMIT_FILE_COUNT, "file-count"},
+    {WIRE_LIMIT_OPEN_FILES, "open-files"},
+};
+enum { LIMIT_NAME_COUNT = sizeof limit_names / sizeof *limit_names };
+
+/* An indented value may grow with its depth: past this the compact form has to do. */
+#define INDENTED_BYTES_MAX(len) ((len)*8 + 64 * KIB)
+
+const char *result_limit_name(uint32_t limits)
+{
+    for (size_t i = 0; i < LIMIT_NAME_COUNT; i++) {
+        if ((limits & limit_names[i].bit) != 0) {
+            return limit_names[i].name;
+        }
+    }
+    return "";
+}
+
+struct span result_error_text(const struct outcome *outcome)
+{
+    if (outcome->error_traceback.len > 0) {
+        return outcome->error_traceback;
+    }
+    if (outcome->error_message.len > 0) {
+        return outcome->error_message;
+    }
+    switch (outcome->status) {
+    case OUTCOME_LIMIT: return span_of("A limit was reached and the program was stopped.");
+    case OUTCOME_CRASH: return span_of("The interpreter crashed.");
+    case OUTCOME_CANCELLED: return span_of("The run was cancelled.");
+    case OUTCOME_REFUSED: return span_of("The program was not run.");
+    case OUTCOME_INSTALL_ERROR: return span_of("Packages could not be installed.");
+    case OUTCOME_RUN_ERROR: return span_of("The program ended with an error.");
+    case OUTCOME_SUCCESS: break;
+    }
+    return span_of("");
+}
+
+void result_open(struct result *result, const struct outcome *outcome,
+                 const struct transcript *transcript)
+{
+    *result = (struct result){
+        .outcome = outcome, .transcript = transcript, .value_note = outcome->value_note};
+    if (outcome->value_json.len > 0 &&
+        jtext_check(outcome->value_json, JTEXT_LONE_SURROGATES, &result->value, NULL) != 0) {
+        result->value = (struct span){NULL, 0};
+        result->value_note = span_of("invalid");
+    }
+    if (result->value.len > 0 && jtext_type(result->value) == JTEXT_NULL) {
+        result->value = (struct span){NULL, 0};
+    }
+}
+
+/* The two streams as one text, without the last newline. */
+static int append_lines(struct buf *out, const struct transcript *transcript)
+{
+    struct transcript_cursor cursor = {0};
+    enum run_stream stream;
+    struct span line;
+    for (bool first = true; transcript_next(transcript, &cursor, &stream, &line); first = false) {
+        if ((!first && buf_append_char(out, '\n') != 0) || utf8_append_lossy(out, line) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int append_element(struct buf *out, const char *element, struct span text)
+{
+    if (buf_append_format(out, "\n<%s>\n", element) != 0 ||
+        escape_append(out, element, text) != 0) {
+        return -1;
+    }
+    return buf_append_format(out, "\n</%s>", element);
+}
+
+static int append_output_element(struct buf *out, const struct result *result)
+{
+    cleanup_buf struct buf text;
+    buf_init(&text, out->bytes_max);
+    if (result->transcript->order.len == 0) {
+        return 0;
+    }
+    if (append_lines(&text, result->transcript) != 0) {
+        return -1;
+    }
+    return append_element(out, "output", buf_span(&text));
+}
+
+static int append_value_element(struct buf *out, const struct result *result)
+{
+    cleanup_buf struct buf text;
+    buf_init(&text, INDENTED_BYTES_MAX(result->value.len));
+    if (result->value.len == 0) {
+        return 0;
+    }
+    int failed;
+    if (jtext_type(result->value) == JTEXT_STRING) {
+        failed = jtext_string_decode(&text, result->value);
+    } else {
+        failed = jtext_append_indented(&text, result->value);
+        if (failed != 0) {
+            buf_clear(&text);
+            failed = jtext_append_compact(&text, result->value);
+        }
+    }
+    return failed != 0 ? -1 : append_element(out, "return_value", buf_span(&text));
+}
+
+static int append_xml(struct buf *out, const struct result *result)
+{
+    const struct outcome *outcome = result->outcome;
+    if (buf_append_format(out, "<status>%s</status>", outcome_status_name(outcome->status)) != 0 ||
+        append_output_element(out, result) != 0) {
+        return -1;
+    }
+    if (outcome->status == OUTCOME_SUCCESS) {
+        return append_value_element(out, result);
+    }
+    return append_element(out, "error", result_error_text(outcome));
+}
+
+static int append_value_or_null(struct buf *out, const struct result *result)
+{
+    return result->value.len == 0 ? buf_append_text(out, "null")
+                                  : jtext_append_compact(out, result->value);
+}
+
+static int append_line_array(struct buf *out, const struct transcript *transcript)
+{
+    struct transcript_cursor cursor = {0};
+    enum run_stream stream;
+    struct span line;
+    const char *before = "[";
+    while (transcript_next(transcript, &cursor, &stream, &line)) {
+        if (buf_append_text(out, before) != 0 || jtext_append_string(out, line) != 0) {
+            return -1;
+        }
+        before = ",";
+    }
+    return buf_append_text(out, *before == '[' ? "[]" : "]");
+}
+
+static int append_json(struct buf *out, const struct result *result)
+{
+    enum outcome_status status = result->outcome->status;
+    if (buf_append_format(out, "{\"status\":\"%s\",\"output\":", outcome_status_name(status)) !=
+            0 ||
+        append_line_array(out, result->transcript) != 0) {
+        return -1;
+    }
+    int failed;
+    if (status == OUTCOME_SUCCESS) {
+        failed = buf_append_text(out, ",\"return_value\":") != 0 ||
+                 append_value_or_null(out, result) != 0;
+    } else {
+        failed = buf_append_text(out, ",\"error\":") != 0 ||
+                 jtext_append_string(out, result_error_text(result->outcome)) != 0;
+    }
+    return failed ? -1 : buf_append_char(out, '}');
+}
+
+int result_append_text(struct buf *out, enum result_mode mode, const struct result *result)
+{
+    return mode == RESULT_XML ? append_xml(out, result) : append_json(out, result);
+}
+
+static int append_member(struct buf *out, const char *name, struct span text)
+{
+    if (buf_append_format(out, ",\"%s\":", name) != 0) {
+        return -1;
+    }
+    return jtext_append_string(out, text);
+}
+
+/* Neighbouring lines of one stream as one item. The lines lie side by side in the stream's bytes,
+ * so an item is a span from its first line to its last, newlines included. */
+static int append_streams(struct buf *out, const struct transcript *transcript)
+{
+    struct transcript_cursor cursor = {0};
+    enum run_stream stream;
+    struct span line;
+    const char *before = "[";
+    bool more = transcript_next(transcript, &cursor, &stream, &line);
+    while (more) {
+        enum run_stream current = stream;
+        const char *start = line.base;
+        size_t end = 0;
+        while (more && stream == current) {
+            end = cursor.at[current];
+            more = transcript_next(transcript, &cursor, &stream, &line);
+        }
+        const char *stop = transcript->bytes[current].base + end;
+        if (buf_append_format(out, "%s{\"stream\":\"%s\"", before,
+                              current == RUN_STDOUT ? "stdout" : "stderr") != 0 ||
+            append_member(out, "text", (struct span){start, (size_t)(stop - start)}) != 0 ||
+            buf_append_char(out, '}') != 0) {
+            return -1;
+        }
+        before = ",";
+    }
+    return buf_append_text(out, *before == '[' ? "[]" : "]");
+}
+
+static int append_error(struct buf *out, const struct outcome *outcome)
+{
+    if (outcome->status == OUTCOME_SUCCESS) {
+        return buf_append_text(out, "null");
+    }
+    if (buf_append_text(out, "{\"type\":") != 0 ||
+        jtext_append_string(out, outcome->error_type) != 0 ||
+        append_member(out, "message", outcome->error_message) != 0 ||
+        append_member(out, "traceback", result_error_text(outcome)) != 0) {
+        return -1;
+    }
+    return outcome->error_line == 0 ? buf_append_text(out, ",\"line\":null}")
+                                    : buf_append_format(out, ",\"line\":%u}", outcome->error_line);
+}
+
+static int append_limits(struct buf *out, uint32_t limits)
+{
+    const char *before = "[";
+    for (size_t i = 0; i < LIMIT_NAME_COUNT; i++) {
+        if ((limits & limit_names[i].bit) == 0) {
+            continue;
+        }
+        if (buf_append_format(out, "%s\"%s\"", before, limit_names[i].name) != 0) {
+            return -1;
+        }
+        before = ",";
+    }
+    return buf_append_text(out, *before == '[' ? "[]" : "]");
+}
+
+static int append_measures(struct buf *out, const struct result *result)
+{
+    const struct outcome *o = result->outcome;
+    bool truncated = o->output_truncated || result->transcript->truncated;
+    return buf_append_format(out,
+                             ",\"truncated\":%s,\"timings\":{\"queue_ms\":%.3f,\"wall_ms\":%.3f,"
+                             "\"cpu_ms\":%.3f},\"memory_bytes\":%llu}",
+                             truncated ? "true" : "false", (double)o->queue_us / 1000,
+                             (double)o->wall_us / 1000, (double)o->cpu_us / 1000,
+                             (unsigned long long)o->memory_bytes);
+}
+
+int result_append_structured(struct buf *out, const struct result *result)
+{
+    const struct outcome *outcome = result->outcome;
+    const struct transcript *transcript = result->transcript;
+    if (buf_append_format(out, "{\"status\":\"%s\",\"exit_code\":%d",
+                          outcome_status_name(outcome->status), outcome->exit_code) != 0 ||
+        append_member(out, "stdout", buf_span(&transcript->bytes[RUN_STDOUT])) != 0 ||
+        append_member(out, "stderr", buf_span(&transcript->bytes[RUN_STDERR])) != 0 ||
+        buf_append_text(out, ",\"output\":") != 0 || append_streams(out, transcript) != 0 ||
+        buf_append_text(out, ",\"return_value\":") != 0 || append_value_or_null(out, result) != 0) {
+        return -1;
+    }
+    if (result->value_note.len > 0 &&
+        append_member(out, "return_value_note", result->value_note) != 0) {
+        return -1;
+    }
+    if (buf_append_text(out, ",\"error\":") != 0 || append_error(out, outcome) != 0 ||
+        buf_append_text(out, ",\"dependencies\":[],\"limits\":") != 0 ||
+        append_limits(out, outcome->limits) != 0) {
+        return -1;
+    }
+    return append_measures(out, result);
+}

@@ -1,0 +1,45 @@
+/*
+ * The only place that turns an outcome and what was printed into something to be read: the text
+ * that mcp-run-python's clients know, its JSON mode, and structured content. Runs in `vitrine`.
+ *
+ * Text ("xml" mode): <status>, <output>, <return_value>, <error>, each on lines of its own, joined
+ * by newlines; empty ones are left out. A return value is JSON with an indent of two; a str is
+ * printed raw. The insides go through escape_append().
+ *
+ * JSON mode: {"status", "output": [lines], "return_value"} or {"status", "output", "error"}.
+ *
+ * Structured content: one JSON object, as result_schema_json describes it.
+ */
+#ifndef RESULT_RENDER_H
+#define RESULT_RENDER_H
+
+#include "base/buf.h"
+#include "pool/outcome.h"
+#include "result/transcript.h"
+
+enum result_mode { RESULT_XML, RESULT_JSON };
+
+/* Borrows both. The guest's value is checked here, once: what is no JSON is left out. */
+struct result {
+    const struct outcome *outcome;
+    const struct transcript *transcript; /* finished */
+    struct span value;                   /* checked; empty when there is none */
+    struct span value_note;
+};
+void result_open(struct result *result, const struct outcome *outcome,
+                 const struct transcript *transcript);
+
+/* Each appends and returns 0, or -1 as buf_append. */
+int result_append_text(struct buf *out, enum result_mode mode, const struct result *result);
+int result_append_structured(struct buf *out, const struct result *result);
+
+/* What to say of an outcome that is no success: the traceback, or a sentence. Borrowed. */
+struct span result_error_text(const struct outcome *outcome);
+
+/* The first limit in `limits` (bits of enum wire_limit) as a word: "time", "memory" ... */
+const char *result_limit_name(uint32_t limits);
+
+/* The JSON Schema (2020-12) of the structured content. */
+extern const char result_schema_json[];
+
+#endif

@@ -1,0 +1,87 @@
+#include "fake_pool.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/limits.h"
+
+struct fake_run fake_runs[FAKE_RUNS_MAX];
+unsigned fake_run_count;
+bool fake_is_full;
+
+struct pool *fake_pool_reset(void)
+{
+    memset(fake_runs, 0, sizeof fake_runs);
+    fake_run_count = 0;
+    fake_is_full = false;
+    return (struct pool *)fake_runs;
+}
+
+void fake_print(unsigned run, enum run_stream stream, const char *text)
+{
+    fake_runs[run].events.output(fake_runs[run].events.context, stream, span_of(text));
+}
+
+void fake_end(unsigned run, const struct outcome *outcome)
+{
+    assert(!fake_runs[run].done);
+    fake_runs[run].done = true;
+    fake_runs[run].events.done(fake_runs[run].events.context, outcome);
+}
+
+static void keep(char *out, struct span text)
+{
+    assert(text.len < FAKE_TEXT_MAX);
+    if (text.len > 0) {
+        memcpy(out, text.base, text.len);
+    }
+    out[text.len] = '\0';
+}
+
+int pool_run(struct pool *pool, const struct run_request *request, const struct run_events *events,
+             struct pool_run **out, struct err *err)
+{
+    assert(pool == (struct pool *)fake_runs && fake_run_count < FAKE_RUNS_MAX);
+    if (fake_is_full) {
+        return err_set(err, ERR_LIMIT, "busy: the queue is full");
+    }
+    struct fake_run *run = &fake_runs[fake_run_count++];
+    keep(run->code, request->code);
+    keep(run->globals, request->globals_json);
+    run->events = *events;
+    run->limits = request->limits;
+    run->want_value = request->want_value;
+    *out = (struct pool_run *)run;
+    return 0;
+}
+
+void pool_run_cancel(struct pool_run *run)
+{
+    ((struct fake_run *)run)->cancelled = true;
+}
+
+struct pool_info pool_info(const struct pool *pool)
+{
+    (void)pool;
+    return (struct pool_info){.python_version = "3.14.0", .ready = true};
+}
+
+struct run_limits run_limits_default(void)
+{
+    return (struct run_limits){
+        .wall_ms = LIMIT_WALL_MS_DEFAULT,
+        .grace_ms = LIMIT_GRACE_MS,
+        .memory_bytes = LIMIT_MEMORY_BYTES_DEFAULT,
+        .output_bytes = LIMIT_OUTPUT_BYTES_DEFAULT,
+        .result_bytes = LIMIT_RESULT_BYTES_DEFAULT,
+        .file_bytes = LIMIT_FILE_BYTES_DEFAULT,
+        .file_count = LIMIT_FILE_COUNT_DEFAULT,
+    };
+}
+
+const char *outcome_status_name(enum outcome_status status)
+{
+    static const char *const names[] = {"success", "run-error", "install-error", "limit",
+                                        "crash",   "refused",   "cancelled"};
+    return names[status];
+}
