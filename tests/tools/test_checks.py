@@ -1,0 +1,114 @@
+"""The checks find what they are for, and the sum of the tests counts what went wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import check_docs
+import check_includes
+import check_sizes
+import run_tests
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty src/ in place of the real one."""
+    monkeypatch.setattr(check_includes, "SOURCE", tmp_path / "src")
+    return tmp_path / "src"
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "is_right"),
+    [
+        ("pool/pool.c", '#include "pool/pool.h"', True),
+        ("pool/pool.c", '#include "base/err.h"', True),
+        ("pool/pool.c", '#include "wire/wire.h"', True),
+        ("pool/pool.c", "#include <stdio.h>", True),
+        ("pool/pool.c", '#include "cell/cell.h"', False),
+        ("pool/pool.c", '#include "guest/guest.h"', False),
+        ("base/err.c", '#include "pool/pool.h"', False),
+        ("guest/abi/time.c", '#include "guest/vfs/vfs.h"', True),
+        ("guest/vfs/vfs.c", '#include "guest/guest.h"', False),
+        ("cell/main.c", '#include "guest/guest.h"', True),
+        ("cell/main.c", '#include "guest/state.h"', False),
+        ("result/json.c", '#include "pool/outcome.h"', True),
+        ("result/json.c", '#include "pool/pool.h"', False),
+        ("engine/engine.c", "#include <wasmtime_c.h>", True),
+        ("guest/boot.c", "#include <wasmtime_c.h>", False),
+        ("guest/boot.c", '#  include "wasmtime_c.h"', False),
+        ("guest/boot.c", '#include "state.h"', False),
+        ("novel/thing.c", '#include "base/err.h"', False),
+    ],
+)
+def test_includes(source: Path, path: str, line: str, is_right: bool) -> None:
+    """One include in one file."""
+    file = source / path
+    file.parent.mkdir(parents=True)
+    file.write_text(f"{line}\n")
+    assert (check_includes.problems_in(file) == []) is is_right
+
+
+def test_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function of 70 lines is right, one of 71 is not; so with a file of 800 lines."""
+    monkeypatch.setattr(check_sizes, "REPOSITORY", tmp_path)
+    source = tmp_path / "a.c"
+    start = "static int f(int a,\n             int b)\n{\n"
+    for lines, problems in ((68, 0), (69, 1)):
+        source.write_text(start + "    a++;\n" * lines + "}\n")
+        found = check_sizes.problems_in(source)
+        assert len(found) == problems
+    assert "a.c:2: int b): 71 lines" in found[0]
+    source.write_text("int a;\n" * 801)
+    assert len(check_sizes.problems_in(source)) == 1
+    script = tmp_path / "a.py"
+    script.write_text("def f():\n" + "    pass\n" * 70)
+    assert len(check_sizes.problems_in(script)) == 1
+
+
+def test_limits_table(tmp_path: Path) -> None:
+    """A limit with another value, one that is missing and one that no longer exists are found."""
+    header = (
+        "#define KIB (1024ULL)\n#define LIMIT_A (4 * KIB) /* why */\n#define LIMIT_B 7U\n"
+        "#define LIMIT_C   (2 *    KIB)\n"
+    )
+    right = "| `LIMIT_A` | 4 KiB | x |\n| `LIMIT_B` | 7 | x |\n| `LIMIT_C` | 2 KiB | x |\n"
+    assert check_docs.compare_limits(header, right) == []
+    wrong = "| `LIMIT_A` | 5 KiB | x |\n| `LIMIT_C` | 2 KiB | x |\n| `LIMIT_D` | 1 | x |\n"
+    found = check_docs.compare_limits(header, wrong)
+    assert len(found) == 3
+    assert [name for name in ("LIMIT_A", "LIMIT_B", "LIMIT_D") if name in " ".join(found)]
+
+
+def test_dead_links(tmp_path: Path) -> None:
+    """A relative link must lead to a file; others are not followed."""
+    (tmp_path / "there.md").write_text("")
+    text = "[a](there.md) [b](there.md#part) [c](https://example.org/x) [d](absent.md) [e](#here)"
+    assert check_docs.dead_links(tmp_path / "page.md", text) == ["absent.md"]
+
+
+def test_sum_counts_failures_errors_and_skips(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The closing line is over all reports, and a skipped test is not a passed one."""
+    (tmp_path / "a.xml").write_text(
+        "<testsuites><testsuite><testcase/><testcase><failure/></testcase></testsuite>"
+        "<testsuite><testcase/></testsuite></testsuites>"
+    )
+    (tmp_path / "b.xml").write_text(
+        "<testsuite><testcase><error/></testcase><testcase><skipped/></testcase></testsuite>"
+    )
+    assert run_tests.summarize(tmp_path) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "2 passed, 3 failed"
+
+
+def test_suite_without_a_report_is_a_failure(tmp_path: Path) -> None:
+    """A suite that died counts."""
+    run_tests.write_failure(tmp_path / "a.xml", "a", "it died")
+    assert run_tests.count(tmp_path / "a.xml") == (0, 1)
+
+
+def test_no_tests_is_no_success(tmp_path: Path) -> None:
+    """Nothing ran: that is not what a green light means."""
+    assert run_tests.summarize(tmp_path) == 1

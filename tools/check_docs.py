@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""Check that the documents say what the code does.
+
+    check_docs.py BUILD_DIR
+
+- docs/limits.md has every limit of src/base/limits.h with its value, and no other;
+- links between documents lead somewhere;
+- every `make` target and every option of `vitrine` that a document shows exists;
+- docs/ARCHITECTURE.md has a row for every folder of src/.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DEFINE = re.compile(r"^#define (LIMIT_\w+) +(.*?)(?: */\*.*)?$", re.MULTILINE)
+ROW = re.compile(r"^\| `(LIMIT_\w+)` \| ([^|]*?) \|", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+UNITS = {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
+WRITTEN_UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def evaluate(text: str, known: dict[str, int]) -> int:
+    """The value of a constant expression of limits.h: numbers, other limits and + - * / <<."""
+    text = re.sub(r"\b(\d+)(?:ULL|UL|U|LL|L)\b", r"\1", text)
+    text = re.sub(r"\b[A-Z]\w*\b", lambda name: str({**UNITS, **known}[name.group()]), text)
+    if not re.fullmatch(r"[\d\s()+\-*/<]+", text):
+        raise ValueError(f"not a constant expression: {text}")
+    return int(eval(text, {"__builtins__": {}}))
+
+
+def written_value(text: str) -> int | None:
+    """The value of a cell of the table: `7`, `64 KiB` or `4 GiB - 64 KiB`, commas allowed."""
+    total = 0
+    for sign, term in re.findall(r"(^|[-+]) *([^-+]+)", text.replace(",", "").strip()):
+        match = re.fullmatch(r"(\d+)(?: (\w+))?", term.strip())
+        if match is None or (match.group(2) or "KiB") not in WRITTEN_UNITS:
+            return None
+        unit = WRITTEN_UNITS[match.group(2)] if match.group(2) else 1
+        total += (-1 if sign == "-" else 1) * int(match.group(1)) * unit
+    return total
+
+
+def compare_limits(header: str, table: str) -> list[str]:
+    """What is wrong in the table of limits."""
+    values: dict[str, int] = {}
+    for name, expression in DEFINE.findall(header):
+        values[name] = evaluate(expression, values)
+    rows = dict(ROW.findall(table))
+    found = [f"docs/limits.md lacks {name} = {values[name]}" for name in values if name not in rows]
+    found += [
+        f"docs/limits.md has {name}, limits.h does not" for name in rows if name not in values
+    ]
+    for name, text in rows.items():
+        if name in values and written_value(text) != values[name]:
+            found.append(f"docs/limits.md says {name} is {text}; limits.h says {values[name]}")
+    return found
+
+
+def dead_links(page: Path, text: str) -> list[str]:
+    """Relative links of a page that lead nowhere."""
+    targets = [link.split("#")[0] for link in LINK.findall(text) if "://" not in link]
+    return [target for target in targets if target and not (page.parent / target).exists()]
+
+
+def unknown_commands(text: str, make_targets: set[str], options: set[str]) -> list[str]:
+    """`make` targets and `vitrine` options in a page's examples that do not exist."""
+    found = []
+    for line in "\n".join(FENCED.findall(text)).splitlines():
+        command = line.split(" #")[0]
+        for target in re.findall(r"(?:^|[;&] *)make ([a-z]+)", command):
+            if target not in make_targets:
+                found.append(f"make {target}")
+        program = re.match(r"(?:\$ )?(?:\S*/)?vitrine (.*)", command)
+        if program is not None:
+            ours = program.group(1).split(" -- ")[0]
+            found += [name for name in re.findall(r"(?<!\S)--[a-z-]+", ours) if name not in options]
+    return found
+
+
+def help_options(build: Path) -> set[str]:
+    """The long options that `vitrine --help` shows."""
+    done = subprocess.run(
+        [build / "vitrine", "--help"], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(re.findall(r"--[a-z][a-z-]*", done.stdout))
+
+
+def pages() -> list[Path]:
+    """Every document."""
+    return sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
+
+
+def missing_folders(architecture: str) -> list[str]:
+    """Folders of src/ that the map does not show."""
+    source = REPOSITORY / "src"
+    folders = sorted(path.parent.relative_to(source) for path in source.rglob("*.c"))
+    return [
+        f"docs/ARCHITECTURE.md does not mention src/{folder}/"
+        for folder in dict.fromkeys(folders)
+        if f"{folder}/" not in architecture
+    ]
+
+
+def main() -> int:
+    """Print every problem; the status says whether there was one."""
+    header = (REPOSITORY / "src/base/limits.h").read_text(encoding="utf-8")
+    problems = compare_limits(header, (REPOSITORY / "docs/limits.md").read_text(encoding="utf-8"))
+    problems += missing_folders((REPOSITORY / "docs/ARCHITECTURE.md").read_text(encoding="utf-8"))
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    make_targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    options = help_options(Path(sys.argv[1]))
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        name = page.relative_to(REPOSITORY)
+        problems += [f"{name}: the link {link} leads nowhere" for link in dead_links(page, text)]
+        for command in unknown_commands(text, make_targets, options):
+            problems.append(f"{name}: there is no {command}")
+    print("\n".join(problems) or f"documents: {len(pages())} say what the code does")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
