@@ -84,11 +84,21 @@ def unknown_commands(text: str, make_targets: set[str], options: set[str]) -> li
 
 
 def help_options(build: Path) -> set[str]:
-    """The long options that `vitrine --help` shows."""
-    done = subprocess.run(
-        [build / "vitrine", "--help"], capture_output=True, text=True, check=True, timeout=60
-    )
-    return set(re.findall(r"--[a-z][a-z-]*", done.stdout))
+    """The long options that `vitrine help COMMAND` shows, over all commands."""
+
+    def help_text(*command: str) -> str:
+        return subprocess.run(
+            [build / "vitrine", "help", *command],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout
+
+    overview = help_text()
+    commands = re.findall(r"^  ([a-z]+) ", overview, re.MULTILINE)
+    text = "".join(map(help_text, commands)) + overview
+    return {"--help", "--version", *re.findall(r"--[a-z][a-z-]*", text)}
 
 
 def pages() -> list[Path]:

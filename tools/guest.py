@@ -4,18 +4,19 @@
     guest.py BUILD_DIR
 
 Makes BUILD_DIR/lib/libwasmtime.so and BUILD_DIR/guest/ point into the cache. The guest's folder
-holds `core.cwasm` (CPython as machine code), `stdlib.img` (its standard library as bytecode) and
-`vitrine.img` (our runner). It is named by a sum over everything it is made from: the parts, our
-sources that make or read it, and what the processor can do. Hence a second clone of the same commit
-compiles nothing, and a change of any input makes a new folder.
+holds `core.cwasm` (CPython as machine code) and `stdlib.img` (its standard library and our runner,
+as bytecode beside the sources). Each is named by a sum over everything it is made from: the parts,
+our sources that make or read it, and what the processor can do. Hence a second clone of the same
+commit compiles nothing, and a change of any input makes a new one.
 
-The sum is over sources and not over the program that was built from them, because two builds of the
-same sources need not be the same bytes.
+The sums are over sources and not over the program that was built from them, because two builds of
+the same sources need not be the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import re
 import shutil
@@ -30,12 +31,16 @@ import cache
 import parts
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-# What decides the bytes of the artifacts: the engine's settings, the exception lowering, the image
-# writer and the runner that is stored as bytecode.
-MADE_FROM = ("src/base", "src/engine", "src/guest", "src/packages", "python/vitrine")
 SOURCE_SUFFIXES = {".c", ".h", ".py"}
-STDLIB_GUEST_DIR = "/lib/python3.14"
-RUNNER_GUEST_DIR = "/lib/vitrine"
+# What decides the machine code: the engine's settings and the exception lowering. The image is made
+# by a guest that runs on it, so what decides the guest decides the image too.
+CORE_FROM = ("src/engine", "src/guest/dylink", "src/packages")
+GUEST_FROM = (*CORE_FROM, "src/base", "src/guest", "python")
+
+BYTECODE_SCRIPT = REPOSITORY / "python" / "setup" / "compile_bytecode.py"
+LIBRARY_GUEST_DIR = "/lib/python3.14"
+RUNNER_GUEST_DIR = "/lib/python3.14/site-packages/vitrine"
+RUNNER_DIR = REPOSITORY / "python" / "vitrine"
 
 
 def cpu_features() -> str:
@@ -49,37 +54,45 @@ def cpu_features() -> str:
     return f"{platform.machine()} {flags}"
 
 
-def key_of(places: dict[str, parts.Part]) -> str:
-    """The name of the guest's folder: a sum over everything that decides what is in it."""
+def key_of(found: dict[str, parts.Part], folders: tuple[str, ...]) -> str:
+    """A name for what is made from the parts and from the sources in `folders`."""
     inputs = {"cpu": cpu_features(), "guest.py": cache.sha256_of(Path(__file__))}
-    for part in places.values():
+    for part in found.values():
         inputs |= {f"{part.name}/{name}": digest for name, digest in part.files.items()}
-    for folder in MADE_FROM:
+    for folder in folders:
         for path in sorted((REPOSITORY / folder).rglob("*")):
             if path.suffix in SOURCE_SUFFIXES and "__pycache__" not in path.parts:
                 inputs[str(path.relative_to(REPOSITORY))] = cache.sha256_of(path)
     return cache.sha256_of_all(inputs)[:16]
 
 
-def unpack_stdlib(archive: Path, folder: Path) -> None:
-    """Unpack the standard library; the archive's own sum was checked when it was fetched."""
-    with zipfile.ZipFile(archive) as stored:
-        stored.extractall(folder)
+def make_core(program: Path, pyodide: Path, work: Path) -> None:
+    """CPython as machine code."""
+    wasm, core = pyodide / "pyodide.asm.wasm", work / "core.cwasm"
+    step(program, "CPython to machine code", "core", wasm, core)
 
 
-def precompile(program: Path, pyodide: Path, work: Path) -> None:
-    """Run the steps, saying how long each takes."""
-    core = work / "core.cwasm"
-    step(program, "CPython to machine code", "core", pyodide / "pyodide.asm.wasm", core)
-    with tempfile.TemporaryDirectory(prefix="vitrine-stdlib.") as scratch:
-        unpack_stdlib(pyodide / "python_stdlib.zip", Path(scratch))
-        layers = (
-            ("stdlib.img", "standard library to bytecode", STDLIB_GUEST_DIR, scratch),
-            ("vitrine.img", "runner to bytecode", RUNNER_GUEST_DIR, REPOSITORY / "python"),
-        )
-        for name, what, guest_dir, source in layers:
-            options = ("--core", core, "--root", guest_dir, source)
-            step(program, what, "image", work / name, *options)
+def make_guest(program: Path, pyodide: Path, core: Path, work: Path) -> None:
+    """The machine code and, made by a guest that runs it, the library as bytecode."""
+    share(core, work / core.name)
+    with tempfile.TemporaryDirectory(prefix="vitrine-guest.") as scratch:
+        library = Path(scratch) / "library"
+        with zipfile.ZipFile(pyodide / "python_stdlib.zip") as stored:
+            stored.extractall(library)
+        sources = Path(scratch) / "sources.img"
+        layers = (f"{LIBRARY_GUEST_DIR}={library}", f"{RUNNER_GUEST_DIR}={RUNNER_DIR}")
+        step(program, "the library's sources to an image", "image", sources, *layers)
+        options = ("--core", core, "--image", sources, "--script", BYTECODE_SCRIPT)
+        options += ("--root", LIBRARY_GUEST_DIR, work / "stdlib.img")
+        step(program, "the library to bytecode, by the guest itself", "bytecode", *options)
+
+
+def share(source: Path, target: Path) -> None:
+    """A second name for a file of the cache; a copy where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy(source, target)
 
 
 def step(program: Path, what: str, *arguments: str | Path) -> None:
@@ -94,11 +107,15 @@ def step(program: Path, what: str, *arguments: str | Path) -> None:
 
 def ensure(build: Path, found: dict[str, parts.Part]) -> Path:
     """The guest's folder in the cache, made if need be."""
-    place = cache.root() / "guest" / key_of(found)
+    place = cache.root() / "guest" / key_of(found, GUEST_FROM)
     if place.is_dir():
         return place
     program = build / "vitrine-precompile"
-    cache.put(place, lambda work: precompile(program, found["pyodide"].place, work))
+    pyodide = found["pyodide"].place
+    core = cache.root() / "core" / key_of(found, CORE_FROM)
+    if not core.is_dir():
+        cache.put(core, lambda work: make_core(program, pyodide, work))
+    cache.put(place, lambda work: make_guest(program, pyodide, core / "core.cwasm", work))
     return place
 
 

@@ -64,8 +64,10 @@ has_candidates() { # PACKAGE...
 }
 
 install() {
+    # On a terminal apt draws its progress; in a log it would write a line for each step.
+    if [ -t 1 ]; then quiet=--quiet=0; else quiet=--quiet=2; fi
     as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install --yes --quiet --no-install-recommends "$@"
+        apt-get install --yes $quiet --option=Dpkg::Use-Pty=0 --no-install-recommends "$@"
 }
 
 wanted=${1:?usage: system_packages.sh run|test}
