@@ -1,0 +1,29 @@
+"""Randomness after a fork: two cells of one zygote must not share a stream.
+
+``os.urandom`` is fresh in each cell, by the host. What has been drawn from it earlier, or derived
+from it, is drawn again here. The hash secret alone cannot be changed after the start.
+"""
+
+import sys
+
+from vitrine import BUILTINS as __builtins__  # noqa: N811
+
+# Modules with attributes that cache something random or meant to be unique.
+_FORGET = (
+    ("uuid", ("_node", "_last_timestamp", "_last_timestamp_v6", "_last_timestamp_v7")),
+    ("tempfile", ("_name_sequence",)),
+)
+
+
+def reseed() -> None:
+    """Reseed every generator that is there already. Modules imported later seed themselves."""
+    modules = sys.modules
+    if "random" in modules:
+        modules["random"].seed()
+    for name, attributes in _FORGET:
+        if module := modules.get(name):
+            for attribute in attributes:
+                if hasattr(module, attribute):
+                    setattr(module, attribute, None)
+    if numpy_random := modules.get("numpy.random"):
+        numpy_random.seed(None)

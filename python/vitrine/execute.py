@@ -1,0 +1,175 @@
+"""From a request to code objects in a fresh ``__main__``, as ``python main.py`` would have it."""
+
+import sys
+from posix import getcwd as _getcwd
+
+from vitrine import BUILTINS as __builtins__  # noqa: N811
+from vitrine import hooks, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, ModuleType
+
+_RESULT_BYTES_DEFAULT = 1 << 20
+
+# ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, ast.PyCF_ONLY_AST and inspect.CO_COROUTINE, without the imports.
+_TOP_LEVEL_AWAIT = 0x2000
+_ONLY_AST = 0x400
+_COROUTINE = 0x80
+
+
+class Request:
+    """A request's fields. Unknown fields are the host's business; limits it enforces itself."""
+
+    def __init__(self, record: bytes) -> None:
+        self.code = b""
+        self.filename = "main.py"
+        self.globals_json = b""
+        self.arguments: list[str] = []
+        self.environment: list[str] = []
+        self.want_value = False
+        self.result_bytes_max = _RESULT_BYTES_DEFAULT
+        for number, value in wire.fields(record):
+            if number == wire.REQUEST_CODE:
+                self.code = value
+            elif number == wire.REQUEST_FILENAME:
+                self.filename = value.decode("utf-8", "replace")
+            elif number == wire.REQUEST_GLOBALS:
+                self.globals_json = value
+            elif number == wire.REQUEST_ARG:
+                self.arguments.append(value.decode("utf-8", "surrogateescape"))
+            elif number == wire.REQUEST_ENV:
+                self.environment.append(value.decode("utf-8", "surrogateescape"))
+            elif number == wire.REQUEST_WANT_VALUE:
+                self.want_value = wire.number(value) != 0
+            elif number == wire.REQUEST_RESULT_BYTES:
+                self.result_bytes_max = wire.number(value)
+
+
+class Loader:
+    """The ``__loader__`` of ``__main__``: gives its source to whoever asks (PEP 302)."""
+
+    def __init__(self, filename: str, source: bytes) -> None:
+        self._filename = filename
+        self._source = source
+
+    def get_filename(self, _name: str) -> str:
+        return self._filename
+
+    def get_source(self, _name: str) -> str:
+        return decode(self._source)
+
+    def is_package(self, _name: str) -> bool:
+        return False
+
+
+def decode(source: bytes) -> str:
+    """Decode a source file for display: by its cookie, with replacements, never an error."""
+    encoding = "utf-8-sig"
+    if b"coding" in source[:1000]:
+        import tokenize  # noqa: PLC0415 - heavy, and next to no program has a cookie
+
+        try:
+            encoding = tokenize.detect_encoding(iter(source.splitlines(True)).__next__)[0]
+        except SyntaxError:
+            pass
+    text = source.decode(encoding, "replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def new_main(request: Request) -> "ModuleType":
+    """Make the module that the program runs in and the surroundings that a script expects."""
+    import os  # noqa: PLC0415 - there since the interpreter's start; bound late, not at boot
+
+    if request.environment:
+        for item in request.environment:
+            name, _, value = item.partition("=")
+            os.environ[name] = value
+        if any(item.startswith("TZ=") for item in request.environment):
+            import time  # noqa: PLC0415
+
+            time.tzset()
+    sys.argv = request.arguments or [request.filename]
+    folder = request.filename.rpartition("/")[0] if request.filename[:1] == "/" else _getcwd()
+    sys.path.insert(0, folder or "/")
+
+    main = type(sys)("__main__")
+    loader = Loader(request.filename, request.code)
+    space = main.__dict__
+    space["__loader__"] = loader
+    space["__builtins__"] = sys.modules["builtins"]
+    space["__file__"] = request.filename
+    space["__cached__"] = None
+    space.update(parse_globals(request.globals_json))
+    sys.modules["__main__"] = main
+    hooks.when_imported("linecache", lambda module: _offer_source(module, request, loader))
+    return main
+
+
+def _offer_source(linecache: "ModuleType", request: Request, loader: Loader) -> None:
+    """Let tracebacks and warnings show lines of a program that is no file; read when needed."""
+    linecache.cache[request.filename] = (lambda: loader.get_source("__main__"),)
+
+
+def parse_globals(text: bytes) -> dict[str, object]:
+    """Decode the variables to set first."""
+    if text in (b"", b"{}"):
+        return {}
+    import json  # noqa: PLC0415
+
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise TypeError("global variables must be a JSON object")
+    return found
+
+
+def compile_program(source: bytes, filename: str, want_value: bool) -> "list[CodeType]":
+    """Compile a program into one code object; or two, where the value of the second is wanted.
+
+    Without ``want_value`` there is no detour over the syntax tree.
+    """
+    check_source(source, filename)
+    if not want_value:
+        return [compile(source, filename, "exec", _TOP_LEVEL_AWAIT, True)]
+    tree = compile(source, filename, "exec", _TOP_LEVEL_AWAIT | _ONLY_AST, True)
+    last = tree.body[-1] if tree.body else None
+    if type(last).__name__ != "Expr" or ends_with_semicolon(source, last):
+        return [compile(tree, filename, "exec", _TOP_LEVEL_AWAIT, True)]
+    import _ast  # noqa: PLC0415
+
+    if len(tree.body) > 1:
+        tree.body.pop()  # a lone string is the module's docstring as well as its value: it stays
+    return [
+        compile(tree, filename, "exec", _TOP_LEVEL_AWAIT, True),
+        compile(_ast.Expression(last.value), filename, "eval", _TOP_LEVEL_AWAIT, True),
+    ]
+
+
+def is_coroutine(code: "CodeType") -> bool:
+    """Whether the code awaits at its top level, so that running it gives a coroutine."""
+    return code.co_flags & _COROUTINE != 0
+
+
+def ends_with_semicolon(source: bytes, last: object) -> bool:
+    """Whether a semicolon follows the last statement: it then says that its value is unwanted."""
+    if b";" not in source:
+        return False
+    lines = decode(source).encode("utf-8", "replace").split(b"\n")
+    lines = lines[last.end_lineno - 1 :]
+    lines[0] = lines[0][last.end_col_offset :]
+    return b"\n".join(lines).lstrip(b" \t\f\\\n").startswith(b";")
+
+
+def check_source(source: bytes, filename: str) -> None:
+    """Raise what CPython raises for such a *file*; ``compile`` has other words for a string."""
+    at = source.find(0)
+    if at >= 0:
+        raise _file_error("source code cannot contain null bytes", source, filename, at, 0)
+
+
+def _file_error(message: str, source: bytes, filename: str, at: int, offset: int) -> SyntaxError:
+    line = source.count(b"\n", 0, at) + 1
+    begin = source.rfind(b"\n", 0, at) + 1
+    end = at
+    text = source[begin:end].decode("utf-8", "replace")
+    return SyntaxError(message, (filename, line, offset, text))

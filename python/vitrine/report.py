@@ -1,0 +1,177 @@
+"""The end of a run: what came of it becomes one result record, and nothing is lost on the way."""
+
+import sys
+
+from vitrine import BUILTINS as __builtins__  # noqa: N811
+from vitrine import execute, streams, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
+_MESSAGE_BYTES_MAX = 64 << 10
+_TRACEBACK_BYTES_MAX = 256 << 10
+_EXIT_FAILURE = 1
+_EXIT_INTERRUPTED = 130
+_EXIT_CODE_MASK = 0xFF
+
+_default_excepthook = sys.excepthook
+_set_recursion_limit = sys.setrecursionlimit
+_recursion_limit = sys.getrecursionlimit()
+
+_written = False
+
+
+def finish(
+    request: execute.Request | None,
+    main: "ModuleType | None",
+    value: object,
+    error: BaseException | None,
+) -> None:
+    """Report the outcome, end the program as the interpreter's exit would, write the result."""
+    _set_recursion_limit(_recursion_limit)  # a program's own may be too low to report with
+    if error is not None:
+        record = _failure(request, error)
+    else:
+        record = _success(request, value)
+    value = error = None
+    _run_exit_functions()
+    if main is not None:
+        _clear(main.__dict__)
+    streams.flush()
+    _write(record)
+
+
+def give_up(error: BaseException) -> None:
+    """Write a result with next to nothing in it, where reporting itself has failed."""
+    streams.flush()
+    name = type(error).__name__.encode("utf-8", "replace")
+    code = _EXIT_INTERRUPTED if isinstance(error, KeyboardInterrupt) else _EXIT_FAILURE
+    _write(
+        wire.field(wire.RESULT_STATUS, b"run-error")
+        + wire.field_u32(wire.RESULT_EXIT_CODE, code)
+        + wire.field(wire.RESULT_ERROR_TYPE, name)
+        + wire.field(wire.RESULT_ERROR_TRACEBACK, name + b"\n")
+    )
+
+
+def _write(record: bytes) -> None:
+    """Write the result, once: a second one would be a breach of the protocol."""
+    global _written
+    if not _written:
+        _written = True
+        wire.write_control(record)
+
+
+def _success(request: execute.Request, value: object) -> bytes:
+    record = wire.field(wire.RESULT_STATUS, b"success") + wire.field_u32(wire.RESULT_EXIT_CODE, 0)
+    if value is None:
+        return record
+    from vitrine import values  # noqa: PLC0415 - few programs have a value
+
+    text, note = values.encode(value, request.result_bytes_max)
+    if text is not None:
+        record += wire.field(wire.RESULT_VALUE, text)
+    if note:
+        record += wire.field(wire.RESULT_VALUE_NOTE, note.encode())
+    return record
+
+
+def _failure(request: execute.Request | None, error: BaseException) -> bytes:
+    if isinstance(error, SystemExit):
+        return _system_exit(error)
+    from vitrine import tracebacks  # noqa: PLC0415 - an error is an exception
+
+    filename = request.filename if request is not None else "main.py"
+    source = request.code if request is not None else b""
+    found = tracebacks.describe(error, filename, source)
+    code = _EXIT_INTERRUPTED if isinstance(error, KeyboardInterrupt) else _EXIT_FAILURE
+    _call_excepthook(error)
+    return (
+        wire.field(wire.RESULT_STATUS, b"run-error")
+        + wire.field_u32(wire.RESULT_EXIT_CODE, code)
+        + wire.field(wire.RESULT_ERROR_TYPE, _text(found.name, _MESSAGE_BYTES_MAX))
+        + wire.field(wire.RESULT_ERROR_MESSAGE, _text(found.message, _MESSAGE_BYTES_MAX))
+        + wire.field(wire.RESULT_ERROR_TRACEBACK, _text(found.text, _TRACEBACK_BYTES_MAX))
+        + wire.field_u32(wire.RESULT_ERROR_LINE, found.line)
+    )
+
+
+def _system_exit(error: SystemExit) -> bytes:
+    """``sys.exit``, as the interpreter takes it: no traceback, and the words go to stderr."""
+    status = error.code
+    message = ""
+    if status is None:
+        code = 0
+    elif isinstance(status, int):
+        # The C int of the exit call, then what the operating system keeps of it.
+        code = int(status) & _EXIT_CODE_MASK if -(2**31) <= status < 2**31 else _EXIT_CODE_MASK
+        message = str(int(status))
+    else:
+        code = _EXIT_FAILURE
+        try:
+            message = str(status)
+        except Exception:  # noqa: BLE001 - a hostile __str__
+            message = "<exit status str() failed>"
+        streams.complain(message + "\n")
+    if code == 0:
+        return _success(None, None)
+    return (
+        wire.field(wire.RESULT_STATUS, b"run-error")
+        + wire.field_u32(wire.RESULT_EXIT_CODE, code)
+        + wire.field(wire.RESULT_ERROR_TYPE, b"SystemExit")
+        + wire.field(wire.RESULT_ERROR_MESSAGE, _text(message, _MESSAGE_BYTES_MAX))
+    )
+
+
+def _call_excepthook(error: BaseException) -> None:
+    """Call the program's own ``sys.excepthook``, if it has one. Ours is the result record."""
+    hook = getattr(sys, "excepthook", None)
+    if hook is _default_excepthook or hook is None:
+        return
+    try:
+        hook(type(error), error, error.__traceback__)
+    except SystemExit:
+        pass
+    except Exception as caught:  # noqa: BLE001 - said as the interpreter says it
+        from vitrine import tracebacks  # noqa: PLC0415
+
+        broken = tracebacks.describe(caught, "", b"").text
+        original = tracebacks.describe(error, "", b"").text
+        streams.complain(
+            f"Error in sys.excepthook:\n{broken}\nOriginal exception was:\n{original}"
+        )
+
+
+def _run_exit_functions() -> None:
+    """Run what the program registered with atexit; it reports its own errors."""
+    if atexit := sys.modules.get("atexit"):
+        try:
+            atexit._run_exitfuncs()
+        except BaseException:  # noqa: BLE001, S110 - the run has ended already
+            pass
+
+
+def _clear(space: dict[str, object]) -> None:
+    """Drop the program's variables as the interpreter does at exit: files get flushed, and
+    ``__del__`` runs. Private names go first, then the rest; ``__builtins__`` stays.
+    """
+    for private in (True, False):
+        for name in list(space):
+            if type(name) is not str or name == "__builtins__":
+                continue
+            if (name[:1] == "_" and name[:2] != "__") is private:
+                space[name] = None
+
+
+def _text(text: str, bytes_max: int) -> bytes:
+    """Encode as stderr would, and leave out the middle of what is too long."""
+    if len(text) > bytes_max:
+        text = text[:bytes_max] + text[-bytes_max:]
+    data = text.encode("utf-8", "backslashreplace")
+    if len(data) <= bytes_max:
+        return data
+    half = bytes_max // 2 - 64
+    head = data[:half].decode("utf-8", "ignore")
+    tail = data[-half:].decode("utf-8", "ignore")
+    return f"{head}\n[... middle left out ...]\n{tail}".encode()

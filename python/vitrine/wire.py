@@ -1,0 +1,90 @@
+"""Records: what the host and the runner say to each other over the control descriptor.
+
+The numbers are those of ``src/wire/wire.h``; a test compares the two. A record is a sequence of
+fields: u8 field number, u32 length (little-endian), bytes.
+"""
+
+from posix import read as _read
+from posix import write as _write
+
+from vitrine import BUILTINS as __builtins__  # noqa: N811
+
+# The guest's end of the control descriptor: a file at offset 0 that holds the request, and that
+# takes the result in a single write. A test may set it to a descriptor of its own.
+CONTROL_FD = 1000000
+
+REQUEST_CODE = 1
+REQUEST_FILENAME = 2
+REQUEST_GLOBALS = 3
+REQUEST_ARG = 4
+REQUEST_ENV = 5
+REQUEST_WANT_VALUE = 6
+REQUEST_WALL_MS = 7
+REQUEST_MEMORY_BYTES = 8
+REQUEST_OUTPUT_BYTES = 9
+REQUEST_RESULT_BYTES = 10
+REQUEST_FILE_BYTES = 11
+REQUEST_FILE_COUNT = 12
+
+RESULT_STATUS = 1
+RESULT_EXIT_CODE = 2
+RESULT_VALUE = 3
+RESULT_VALUE_NOTE = 4
+RESULT_ERROR_TYPE = 5
+RESULT_ERROR_MESSAGE = 6
+RESULT_ERROR_TRACEBACK = 7
+RESULT_ERROR_LINE = 8
+
+_HEADER_BYTES = 5
+_READ_BYTES_FIRST = 1 << 14
+_READ_BYTES_MAX = 1 << 22
+
+
+class RecordError(Exception):
+    """The bytes are not a record."""
+
+
+def read_control() -> bytes:
+    """Read the request, whole."""
+    parts = []
+    size = _READ_BYTES_FIRST
+    while part := _read(CONTROL_FD, size):
+        parts.append(part)
+        size = min(size * 4, _READ_BYTES_MAX)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def write_control(record: bytes) -> None:
+    """Write the result: one record, one write, as the host demands."""
+    _write(CONTROL_FD, record)
+
+
+def field(number: int, value: bytes) -> bytes:
+    """Encode one field."""
+    return number.to_bytes(1) + len(value).to_bytes(4, "little") + value
+
+
+def field_u32(number: int, value: int) -> bytes:
+    """Encode one field that holds a number; a negative one as two's complement."""
+    return field(number, (value & 0xFFFFFFFF).to_bytes(4, "little"))
+
+
+def fields(record: bytes) -> list[tuple[int, bytes]]:
+    """Decode a record into its fields, in order."""
+    found = []
+    at = 0
+    while at < len(record):
+        value_at = at + _HEADER_BYTES
+        end = value_at + int.from_bytes(record[at + 1 : value_at], "little")
+        if value_at > len(record) or end > len(record):
+            raise RecordError("a field reaches past the end of its record")
+        found.append((record[at], record[value_at:end]))
+        at = end
+    return found
+
+
+def number(value: bytes) -> int:
+    """Decode a u32 or u64 field's value."""
+    if len(value) not in (4, 8):
+        raise RecordError("a number must be 4 or 8 bytes wide")
+    return int.from_bytes(value, "little")
