@@ -418,6 +418,8 @@ HEAD = """\
 #ifndef WASMTIME_C_H
 #define WASMTIME_C_H
 
+#define WASMTIME_C_ORIGIN "{origin}" /* what the declarations and the library are */
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

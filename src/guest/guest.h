@@ -59,4 +59,19 @@ void guest_run(struct guest *guest, struct span request, const struct guest_sink
  * a signal handler while guest_run is under way. */
 void guest_interrupt(struct guest *guest);
 
+/* ---- For set-up (vitrine-precompile) ----------------------------------------------------------
+ */
+
+struct vfs;
+
+/* As guest_boot, without a runner: for images that have none yet. `warm` is ignored. */
+int guest_boot_bare(const struct guest_config *config, struct guest **out, struct err *err);
+
+/* Executes Python source in __main__; its output goes to this process's standard error. -1 when it
+ * raised (the traceback has been printed) or trapped. */
+int guest_execute(struct guest *guest, const char *source, struct err *err);
+
+/* The guest's file system; borrowed. */
+struct vfs *guest_files(struct guest *guest);
+
 #endif

@@ -1,0 +1,134 @@
+/*
+ * bench-cell: request to result in a fresh cell each time, measured at the pool's own interface.
+ *
+ *   bench-cell CELL GUESTDIR COUNT SPARE PARALLEL CODE
+ *
+ * Runs CODE COUNT times, PARALLEL at a time, each in a cell of its own, and prints one line of
+ * JSON: milliseconds p50, p90, p99, calls a second, and boot time. bench/run.py reads it.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "pool/pool.h"
+
+enum { COUNT_MAX = 100000, WARM_UP = 20 };
+
+struct bench {
+    struct pool *pool;
+    const char *code;
+    unsigned count;
+    unsigned started;
+    unsigned finished;
+    unsigned failed;
+    uint64_t first_us;
+    uint64_t last_us;
+    uint64_t *times_us;
+};
+
+struct call {
+    struct bench *bench;
+    uint64_t start_us;
+};
+
+static void call_start(struct bench *bench);
+
+static void call_done(void *context, const struct outcome *outcome)
+{
+    struct call *call = context;
+    struct bench *bench = call->bench;
+    uint64_t now = clock_monotonic_us();
+    bench->failed += outcome->status != OUTCOME_SUCCESS ? 1 : 0;
+    if (bench->finished >= WARM_UP) {
+        bench->times_us[bench->finished - WARM_UP] = now - call->start_us;
+    }
+    bench->finished++;
+    if (bench->finished == WARM_UP) {
+        bench->first_us = now;
+    }
+    bench->last_us = now;
+    free(call);
+    if (bench->started < bench->count + WARM_UP) {
+        call_start(bench);
+    } else if (bench->finished == bench->started) {
+        pool_close(bench->pool, NULL, NULL);
+    }
+}
+
+static void call_start(struct bench *bench)
+{
+    struct call *call = malloc(sizeof *call);
+    struct err err;
+    struct pool_run *run;
+    if (call == NULL) {
+        abort();
+    }
+    *call = (struct call){bench, clock_monotonic_us()};
+    const struct run_request request = {
+        .code = span_of(bench->code),
+        .want_value = true,
+        .limits = run_limits_default(),
+    };
+    const struct run_events events = {.context = call, .done = call_done};
+    bench->started++;
+    if (pool_run(bench->pool, &request, &events, &run, &err) != 0) {
+        fprintf(stderr, "bench-cell: %s\n", err.text);
+        exit(1);
+    }
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y ? 1 : 0;
+}
+
+static double percentile_ms(const struct bench *bench, unsigned percent)
+{
+    return (double)bench->times_us[(uint64_t)(bench->count - 1) * percent / 100] / 1000.0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 7) {
+        fprintf(stderr, "usage: bench-cell CELL GUESTDIR COUNT SPARE PARALLEL CODE\n");
+        return 2;
+    }
+    struct bench bench = {.code = argv[6], .count = (unsigned)strtoul(argv[3], NULL, 10)};
+    unsigned parallel = (unsigned)strtoul(argv[5], NULL, 10);
+    if (bench.count == 0 || bench.count > COUNT_MAX || parallel == 0) {
+        fprintf(stderr, "bench-cell: COUNT is 1 to %d, PARALLEL at least 1\n", COUNT_MAX);
+        return 2;
+    }
+    bench.times_us = calloc(bench.count, sizeof *bench.times_us);
+    const struct pool_config config = {
+        .cell_path = argv[1],
+        .guest_dir = argv[2],
+        .spare_cells = (unsigned)strtoul(argv[4], NULL, 10),
+        .cells_max = parallel,
+        .warm = true,
+        .memory_bytes_max = LIMIT_MEMORY_BYTES_DEFAULT,
+    };
+    uv_loop_t *loop = uv_default_loop();
+    struct err err;
+    if (bench.times_us == NULL || pool_new(loop, &config, &bench.pool, &err) != 0) {
+        fprintf(stderr, "bench-cell: %s\n", err.text);
+        return 1;
+    }
+    for (unsigned i = 0; i < parallel; i++) {
+        call_start(&bench);
+    }
+    uv_run(loop, UV_RUN_DEFAULT);
+    qsort(bench.times_us, bench.count, sizeof *bench.times_us, compare);
+    double seconds = (double)(bench.last_us - bench.first_us) / 1e6;
+    printf("{\"p50_ms\": %.3f, \"p90_ms\": %.3f, \"p99_ms\": %.3f, \"calls_per_s\": %.0f, "
+           "\"failed\": %u}\n",
+           percentile_ms(&bench, 50), percentile_ms(&bench, 90), percentile_ms(&bench, 99),
+           bench.count / seconds, bench.failed);
+    free(bench.times_us);
+    return bench.failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,23 @@
+"""Digits of pi by a spigot: integers that grow."""
+
+
+def digits(count: int) -> str:
+    """The first digits, by Gibbons' streaming algorithm."""
+    out, q, r, t, k, m, x = [], 1, 0, 1, 1, 3, 3
+    while len(out) < count:
+        if 4 * q + r - t < m * t:
+            out.append(m)
+            q, r, m = 10 * q, 10 * (r - m * t), (10 * (3 * q + r)) // t - 10 * m
+        else:
+            q, r, t, k, m, x = (
+                q * k,
+                (2 * q + r) * x,
+                t * x,
+                k + 1,
+                (q * (7 * k + 2) + r * x) // (t * x),
+                x + 2,
+            )
+    return "".join(map(str, out))
+
+
+print(digits(1000)[-20:])

@@ -1,0 +1,479 @@
+/* From a precompiled module to a Python that has imported the runner. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/fd.h"
+#include "base/limits.h"
+#include "guest/abi/abi.h"
+#include "guest/abi/outside.h"
+#include "guest/abi/timezone.h"
+#include "guest/guest.h"
+#include "guest/run.h"
+#include "guest/state.h"
+#include "guest/trampoline.h"
+
+#define PYTHON_LIB "/lib/python3.14"
+
+enum { IMAGES_MAX = 8 };
+
+static const char *const exports[GUEST_FUNCTION_COUNT] = {
+    [GUEST_CALL_CTORS] = "__wasm_call_ctors",
+    [GUEST_MALLOC] = "malloc",
+    [GUEST_FREE] = "free",
+    [GUEST_MEMALIGN] = "memalign",
+    [GUEST_PYINITCONFIG_CREATE] = "PyInitConfig_Create",
+    [GUEST_PYINITCONFIG_FREE] = "PyInitConfig_Free",
+    [GUEST_PYINITCONFIG_SETINT] = "PyInitConfig_SetInt",
+    [GUEST_PYINITCONFIG_SETSTR] = "PyInitConfig_SetStr",
+    [GUEST_PYINITCONFIG_SETSTRLIST] = "PyInitConfig_SetStrList",
+    [GUEST_PYINITCONFIG_GETERROR] = "PyInitConfig_GetError",
+    [GUEST_PY_INITIALIZE] = "Py_InitializeFromInitConfig",
+    [GUEST_PYIMPORT_IMPORTMODULE] = "PyImport_ImportModule",
+    [GUEST_PYOBJECT_GETATTRSTRING] = "PyObject_GetAttrString",
+    [GUEST_PYOBJECT_CALLNOARGS] = "PyObject_CallNoArgs",
+    [GUEST_PYOBJECT_CALLONEARG] = "PyObject_CallOneArg",
+    [GUEST_PYBOOL_FROMLONG] = "PyBool_FromLong",
+    [GUEST_PYERR_PRINT] = "PyErr_Print",
+    [GUEST_PY_GETVERSION] = "Py_GetVersion",
+    [GUEST_PYRUN_SIMPLESTRING] = "PyRun_SimpleString",
+};
+
+/* ---- The instance ------------------------------------------------------------------------- */
+
+/* One extern for each import: a row of the platform, a stub that names itself, or a GOT entry
+ * (which no side module has filled yet). */
+static int import_make(struct guest *guest, size_t index, struct engine_extern *out,
+                       struct err *err)
+{
+    struct engine_item item = engine_import_at(guest->core, index);
+    if (item.kind == ENGINE_GLOBAL) {
+        return engine_global_new_i32(guest->store, 0, out, err);
+    }
+    if (item.kind != ENGINE_FUNC) {
+        return err_set(err, ERR_FORMAT, "the core imports %.*s, which is no function or global",
+                       (int)item.name.len, item.name.base);
+    }
+    const struct abi_row *row = abi_find(item.name);
+    if (row == NULL) {
+        struct abi_missing *missing = &guest->missing[index];
+        size_t len =
+            item.name.len < sizeof missing->name - 1 ? item.name.len : sizeof missing->name - 1;
+        missing->guest = guest;
+        memcpy(missing->name, item.name.base, len);
+        engine_func_for_import(guest->store, guest->core, index, abi_call_missing, missing, out);
+        return 0;
+    }
+    if (strcmp(row->signature, item.signature) != 0) {
+        return err_set(err, ERR_FORMAT, "the core declares %s as %s, not %s", row->name,
+                       item.signature, row->signature);
+    }
+    engine_func_for_import(guest->store, guest->core, index, row->fn, guest, out);
+    return 0;
+}
+
+static int core_instantiate(struct guest *guest, size_t *instance, struct err *err)
+{
+    size_t count = engine_import_count(guest->core);
+    struct engine_extern *imports = calloc(count + 1, sizeof *imports);
+    guest->missing = calloc(count + 1, sizeof *guest->missing);
+    int result = imports == NULL || guest->missing == NULL
+                     ? err_set(err, ERR_MEMORY, "no memory for %zu imports", count)
+                     : 0;
+    for (size_t i = 0; result == 0 && i < count; i++) {
+        result = import_make(guest, i, &imports[i], err);
+    }
+    if (result == 0) {
+        result = engine_instantiate(guest->store, guest->core, imports, instance, err);
+    }
+    free(imports);
+    return result;
+}
+
+static int exports_find(struct guest *guest, size_t instance, struct err *err)
+{
+    if (!engine_export(guest->store, instance, "memory", ENGINE_MEMORY, &guest->memory) ||
+        !engine_export(guest->store, instance, "__indirect_function_table", ENGINE_TABLE,
+                       &guest->table)) {
+        return err_set(err, ERR_FORMAT, "the core does not export its memory and table");
+    }
+    for (size_t i = 0; i < GUEST_FUNCTION_COUNT; i++) {
+        if (!engine_export(guest->store, instance, exports[i], ENGINE_FUNC, &guest->functions[i])) {
+            return err_set(err, ERR_FORMAT, "the core does not export %s", exports[i]);
+        }
+    }
+    return 0;
+}
+
+/* Exported data symbols are globals that hold their address. */
+static int data_address(struct guest *guest, size_t instance, const char *name,
+                        struct guest_addr *out, struct err *err)
+{
+    struct engine_extern global;
+    if (!engine_export(guest->store, instance, name, ENGINE_GLOBAL, &global)) {
+        return err_set(err, ERR_FORMAT, "the core does not export %s", name);
+    }
+    *out = guest_addr(engine_global_get_i32(guest->store, &global));
+    return 0;
+}
+
+/* CPython calls functions of the wrong arity through this; its index goes where
+ * _PyEM_InitTrampoline would have put it (CPython, Python/emscripten_trampoline.c). */
+static int trampoline_install(struct guest *guest, size_t core, struct err *err)
+{
+    struct guest_addr runtime = guest_addr(0);
+    struct guest_addr offset_at = guest_addr(0);
+    uint32_t offset;
+    uint32_t index;
+    size_t instance;
+    struct engine_extern function;
+    const struct engine_extern imports[] = {guest->memory, guest->table};
+    if (engine_module_new(guest->engine, guest_trampoline, &guest->trampoline, err) != 0 ||
+        engine_instantiate(guest->store, guest->trampoline, imports, &instance, err) != 0) {
+        return err_prefix(err, "the call trampoline");
+    }
+    bool found = engine_export(guest->store, instance, "call", ENGINE_FUNC, &function);
+    assert(found); /* the module is ours */
+    if (data_address(guest, core, "_PyRuntime", &runtime, err) != 0 ||
+        data_address(guest, core, "_PyEM_EMSCRIPTEN_TRAMPOLINE_OFFSET", &offset_at, err) != 0 ||
+        engine_table_append(guest->store, &guest->table, &function, &index, err) != 0) {
+        return -1;
+    }
+    if (guest_memory_read_u32(guest, offset_at, &offset) != 0 ||
+        guest_memory_write_u32(guest, guest_addr(runtime.at + offset), index) != 0) {
+        return err_set(err, ERR_FORMAT, "the core's trampoline slot is outside its memory");
+    }
+    return 0;
+}
+
+static int engine_start(struct guest *guest, const struct guest_config *config, struct err *err)
+{
+    size_t core;
+    if (engine_new(false, &guest->engine, err) != 0 ||
+        engine_module_open(guest->engine, config->core_path, &guest->core, err) != 0 ||
+        engine_store_new(guest->engine, config->memory_bytes_max, &guest->store, err) != 0 ||
+        core_instantiate(guest, &core, err) != 0 || exports_find(guest, core, err) != 0 ||
+        data_address(guest, core, "environ", &guest->environ_at, err) != 0 ||
+        data_address(guest, core, "Py_EMSCRIPTEN_SIGNAL_HANDLING", &guest->signal_switch_at, err) !=
+            0 ||
+        trampoline_install(guest, core, err) != 0) {
+        return -1;
+    }
+    return guest_call(guest, GUEST_CALL_CTORS, NULL, 0, NULL, err);
+}
+
+/* ---- The file system ------------------------------------------------------------------------ */
+
+static uint64_t realtime_ns(void *context)
+{
+    (void)context;
+    return outside_clock_ns(OUTSIDE_REALTIME);
+}
+
+static int64_t device_random(void *context, char *bytes, size_t len)
+{
+    (void)context;
+    outside_random(bytes, len);
+    return (int64_t)len;
+}
+
+static int images_map(struct guest *guest, const char *const *paths, struct err *err)
+{
+    for (size_t i = 0; paths[i] != NULL; i++) {
+        if (i == IMAGES_MAX) {
+            return err_set(err, ERR_LIMIT, "more than %d images", IMAGES_MAX);
+        }
+        if (fd_map_file(paths[i], &guest->images[i], err) != 0) {
+            return -1;
+        }
+        guest->image_count = i + 1;
+    }
+    return 0;
+}
+
+static int files_start(struct guest *guest, const struct guest_config *config, struct err *err)
+{
+    guest->images = calloc(IMAGES_MAX, sizeof *guest->images);
+    if (guest->images == NULL) {
+        return err_set(err, ERR_MEMORY, "no memory for the image list");
+    }
+    if (images_map(guest, config->image_paths, err) != 0) {
+        return -1;
+    }
+    struct vfs_config files = {
+        .images = guest->images,
+        .image_count = guest->image_count,
+        .quota = vfs_quota_default(),
+        .now_ns = realtime_ns,
+        .random = {.read = device_random},
+        .standard =
+            {
+                {.context = guest, .stream = true},
+                {.context = guest, .write = guest_write_stdout, .stream = true},
+                {.context = guest, .write = guest_write_stderr, .stream = true},
+            },
+    };
+    return vfs_new(&files, &guest->vfs, err);
+}
+
+/* ---- Python -----------------------------------------------------------------------------------
+ */
+
+/* Copies a text into the guest's heap; 0 when the heap is full. Small texts at boot: not freed. */
+static uint32_t text_new(struct guest *guest, const char *text)
+{
+    uint32_t len = (uint32_t)strlen(text) + 1;
+    uint32_t at = 0;
+    struct err err;
+    if (guest_call(guest, GUEST_MALLOC, &len, 1, &at, &err) != 0 || at == 0 ||
+        guest_memory_write(guest, guest_addr(at), text, len) != 0) {
+        return 0;
+    }
+    return at;
+}
+
+/* Options of PEP 741; what is not named has the value of an isolated configuration. */
+static const struct config_int {
+    const char *name;
+    uint64_t value;
+} config_ints[] = {
+    {"isolated", 0},
+    {"utf8_mode", 1},
+    {"install_signal_handlers", 1},
+    {"write_bytecode", 0},
+    {"use_environment", 0},
+    {"user_site_directory", 0},
+    {"pathconfig_warnings", 0},
+    {"site_import", 1},
+    {"safe_path", 0},
+    {"buffered_stdio", 1},
+};
+
+static const struct config_text {
+    const char *name;
+    const char *value;
+} config_texts[] = {
+    {"home", "/"},
+    {"program_name", "/usr/bin/python3"},
+    {"executable", "/usr/bin/python3"},
+    {"base_executable", "/usr/bin/python3"},
+    {"stdlib_dir", PYTHON_LIB},
+};
+
+static const char *const search_paths[] = {PYTHON_LIB, PYTHON_LIB "/site-packages"};
+
+static int config_fill(struct guest *guest, uint32_t config, struct err *err)
+{
+    uint32_t failed = 0;
+    int result = 0;
+    for (size_t i = 0; result == 0 && failed == 0 && i < sizeof config_ints / sizeof *config_ints;
+         i++) {
+        union engine_value values[3] = {{.i32 = config},
+                                        {.i32 = text_new(guest, config_ints[i].name)},
+                                        {.i64 = config_ints[i].value}};
+        result =
+            engine_call(guest->store, &guest->functions[GUEST_PYINITCONFIG_SETINT], values, 3, err);
+        failed = values[0].i32;
+    }
+    for (size_t i = 0; result == 0 && failed == 0 && i < sizeof config_texts / sizeof *config_texts;
+         i++) {
+        const uint32_t args[] = {config, text_new(guest, config_texts[i].name),
+                                 text_new(guest, config_texts[i].value)};
+        result = guest_call(guest, GUEST_PYINITCONFIG_SETSTR, args, 3, &failed, err);
+    }
+    if (result == 0 && failed == 0) {
+        const uint32_t list_bytes = sizeof search_paths / sizeof *search_paths * 4;
+        uint32_t list = 0;
+        result = guest_call(guest, GUEST_MALLOC, &list_bytes, 1, &list, err);
+        for (uint32_t i = 0; result == 0 && i < list_bytes / 4; i++) {
+            (void)guest_memory_write_u32(guest, guest_addr(list + 4 * i),
+                                         text_new(guest, search_paths[i]));
+        }
+        const uint32_t args[] = {config, text_new(guest, "module_search_paths"), list_bytes / 4,
+                                 list};
+        if (result == 0) {
+            result = guest_call(guest, GUEST_PYINITCONFIG_SETSTRLIST, args, 4, &failed, err);
+        }
+    }
+    return result != 0 ? -1 : (failed != 0 ? 1 : 0);
+}
+
+/* Puts the guest's own words about a refused configuration into `err`. */
+static int config_fail(struct guest *guest, uint32_t config, struct err *err)
+{
+    uint32_t slot_bytes = 4;
+    uint32_t slot = 0;
+    uint32_t failed = 0;
+    uint32_t at = 0;
+    struct span text = span_of("unknown reason");
+    if (guest_call(guest, GUEST_MALLOC, &slot_bytes, 1, &slot, err) != 0) {
+        return -1;
+    }
+    const uint32_t args[] = {config, slot};
+    if (guest_call(guest, GUEST_PYINITCONFIG_GETERROR, args, 2, &failed, err) != 0) {
+        return -1;
+    }
+    if (guest_memory_read_u32(guest, guest_addr(slot), &at) == 0) {
+        (void)guest_memory_text(guest, guest_addr(at), ERR_TEXT_MAX, &text);
+    }
+    return err_set(err, ERR_FORMAT, "Python does not start: %.*s", (int)text.len, text.base);
+}
+
+static int python_start(struct guest *guest, struct err *err)
+{
+    uint32_t config = 0;
+    uint32_t failed = 0;
+    if (guest_call(guest, GUEST_PYINITCONFIG_CREATE, NULL, 0, &config, err) != 0) {
+        return -1;
+    }
+    int filled = config_fill(guest, config, err);
+    if (filled < 0) {
+        return -1;
+    }
+    if (filled == 0 && guest_call(guest, GUEST_PY_INITIALIZE, &config, 1, &failed, err) != 0) {
+        return -1;
+    }
+    if (filled != 0 || failed != 0) {
+        return config_fail(guest, config, err);
+    }
+    return guest_call(guest, GUEST_PYINITCONFIG_FREE, &config, 1, NULL, err);
+}
+
+/* module.name as a new reference, or an error that says what Python printed nothing about. */
+static int attribute_get(struct guest *guest, uint32_t object, const char *name, uint32_t *out,
+                         struct err *err)
+{
+    const uint32_t args[] = {object, text_new(guest, name)};
+    if (guest_call(guest, GUEST_PYOBJECT_GETATTRSTRING, args, 2, out, err) != 0) {
+        return -1;
+    }
+    return *out != 0 ? 0 : err_set(err, ERR_FORMAT, "the runner has no function %s", name);
+}
+
+static int runner_start(struct guest *guest, int warm, struct err *err)
+{
+    uint32_t name = text_new(guest, "vitrine.runner");
+    uint32_t module = 0;
+    uint32_t prepare = 0;
+    uint32_t is_warm = warm != 0 ? 1 : 0;
+    uint32_t flag = 0;
+    uint32_t done = 0;
+    if (guest_call(guest, GUEST_PYIMPORT_IMPORTMODULE, &name, 1, &module, err) != 0) {
+        return -1;
+    }
+    if (module == 0) {
+        (void)guest_call(guest, GUEST_PYERR_PRINT, NULL, 0, NULL, err);
+        return err_set(err, ERR_MISSING, "the guest's images have no vitrine.runner");
+    }
+    if (attribute_get(guest, module, "run", &guest->run_function, err) != 0 ||
+        attribute_get(guest, module, "prepare", &prepare, err) != 0 ||
+        guest_call(guest, GUEST_PYBOOL_FROMLONG, &is_warm, 1, &flag, err) != 0) {
+        return -1;
+    }
+    const uint32_t args[] = {prepare, flag};
+    if (guest_call(guest, GUEST_PYOBJECT_CALLONEARG, args, 2, &done, err) != 0) {
+        return -1;
+    }
+    if (done == 0) {
+        (void)guest_call(guest, GUEST_PYERR_PRINT, NULL, 0, NULL, err);
+        return err_set(err, ERR_FORMAT, "the runner cannot prepare itself");
+    }
+    return 0;
+}
+
+/* "3.14.0 (main, ...)": the first word. */
+static int version_read(struct guest *guest, struct err *err)
+{
+    uint32_t at = 0;
+    struct span text;
+    if (guest_call(guest, GUEST_PY_GETVERSION, NULL, 0, &at, err) != 0) {
+        return -1;
+    }
+    if (guest_memory_text(guest, guest_addr(at), ERR_TEXT_MAX, &text) != 0) {
+        return err_set(err, ERR_FORMAT, "Python does not say its version");
+    }
+    size_t len = 0;
+    while (len < text.len && text.base[len] != ' ' && len + 1 < sizeof guest->python_version) {
+        guest->python_version[len] = text.base[len];
+        len++;
+    }
+    return 0;
+}
+
+/* ---- The whole ---------------------------------------------------------------------------------
+ */
+
+int guest_boot_bare(const struct guest_config *config, struct guest **out, struct err *err)
+{
+    struct guest *guest = calloc(1, sizeof *guest);
+    if (guest == NULL) {
+        return err_set(err, ERR_MEMORY, "no memory for a guest");
+    }
+    guest->zone = zone_utc();
+    guest->memory_bytes_max = config->memory_bytes_max;
+    if (files_start(guest, config, err) != 0 || engine_start(guest, config, err) != 0 ||
+        python_start(guest, err) != 0 || version_read(guest, err) != 0) {
+        guest_free(guest);
+        return -1;
+    }
+    *out = guest;
+    return 0;
+}
+
+int guest_boot(const struct guest_config *config, struct guest **out, struct err *err)
+{
+    struct guest *guest;
+    if (guest_boot_bare(config, &guest, err) != 0) {
+        return err_prefix(err, "starting the guest");
+    }
+    if (runner_start(guest, config->warm, err) != 0) {
+        guest_free(guest);
+        return err_prefix(err, "starting the runner");
+    }
+    *out = guest;
+    return 0;
+}
+
+void guest_free(struct guest *guest)
+{
+    if (guest == NULL) {
+        return;
+    }
+    engine_store_free(guest->store);
+    engine_module_free(guest->trampoline);
+    engine_module_free(guest->core);
+    engine_free(guest->engine);
+    vfs_free(guest->vfs);
+    for (size_t i = 0; i < guest->image_count; i++) {
+        munmap((void *)(uintptr_t)guest->images[i].base, guest->images[i].len);
+    }
+    free(guest->images);
+    free(guest->missing);
+    free(guest);
+}
+
+int guest_execute(struct guest *guest, const char *source, struct err *err)
+{
+    uint32_t text = text_new(guest, source);
+    uint32_t failed = 0;
+    if (guest_call(guest, GUEST_PYRUN_SIMPLESTRING, &text, 1, &failed, err) != 0) {
+        return err_prefix(err, "executing Python");
+    }
+    return failed == 0 ? 0 : err_set(err, ERR_FORMAT, "the Python code raised an exception");
+}
+
+struct vfs *guest_files(struct guest *guest)
+{
+    return guest->vfs;
+}
+
+const char *guest_python_version(const struct guest *guest)
+{
+    return guest->python_version;
+}
+
+const char *guest_engine_version(void)
+{
+    return engine_version();
+}

@@ -1,0 +1,163 @@
+/* One request: limits, sinks, the call, and what became of it. */
+#include "guest/run.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/limits.h"
+#include "guest/guest.h"
+#include "guest/state.h"
+#include "guest/vfs/errno.h"
+#include "wire/wire.h"
+
+enum { TRAP_EXIT_CODE = 134 };
+
+int guest_call(struct guest *guest, enum guest_function function, const uint32_t *args,
+               size_t count, uint32_t *result, struct err *err)
+{
+    union engine_value values[ENGINE_VALUES_MAX] = {{0}};
+    assert(count < ENGINE_VALUES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        values[i].i32 = args[i];
+    }
+    if (engine_call(guest->store, &guest->functions[function], values, count > 0 ? count : 1,
+                    err) != 0) {
+        return -1;
+    }
+    if (result != NULL) {
+        *result = values[0].i32;
+    }
+    return 0;
+}
+
+int guest_stop(struct guest *guest, uint32_t reason, int32_t exit_code, const char *format, ...)
+{
+    if (guest->ended) {
+        return -1;
+    }
+    guest->ended = true;
+    if (guest->end != NULL) {
+        guest->end->reason = reason;
+        guest->end->exit_code = exit_code;
+        va_list args;
+        va_start(args, format);
+        vsnprintf(guest->end->detail, sizeof guest->end->detail, format, args);
+        va_end(args);
+    }
+    return -1;
+}
+
+/* Chunks, so that one huge write cannot make one huge frame. */
+static int64_t write_output(struct guest *guest, int is_stderr, const char *bytes, size_t len)
+{
+    if (guest->sink == NULL) {
+        return fd_write_full(STDERR_FILENO, bytes, len) == 0 ? (int64_t)len : -GUEST_EIO;
+    }
+    size_t done = 0;
+    while (done < len) {
+        size_t n =
+            len - done < LIMIT_OUTPUT_FRAME_BYTES_MAX ? len - done : LIMIT_OUTPUT_FRAME_BYTES_MAX;
+        if (guest->sink->output(guest->sink->context, is_stderr, (struct span){bytes + done, n}) !=
+            0) {
+            guest->limits_hit |= WIRE_LIMIT_OUTPUT;
+            return guest_stop(guest, WIRE_END_LIMIT, 1, "the output limit was reached");
+        }
+        done += n;
+    }
+    return (int64_t)len;
+}
+
+int64_t guest_write_stdout(void *context, const char *bytes, size_t len)
+{
+    return write_output(context, 0, bytes, len);
+}
+
+int64_t guest_write_stderr(void *context, const char *bytes, size_t len)
+{
+    return write_output(context, 1, bytes, len);
+}
+
+/* The limits that the platform itself holds; the rest are the cell's and the runner's. */
+static void limits_set(struct guest *guest, struct span request)
+{
+    struct vfs_quota quota = vfs_quota_default();
+    struct wire_field field;
+    while (wire_next(&request, &field) > 0) {
+        uint64_t value;
+        if (wire_get_u64(field.value, &value) != 0) {
+            continue;
+        }
+        switch (field.number) {
+        case WIRE_REQUEST_MEMORY_BYTES:
+            guest->memory_bytes_max =
+                value < guest->memory_bytes_max ? value : guest->memory_bytes_max;
+            break;
+        case WIRE_REQUEST_FILE_BYTES: quota.bytes_max = value; break;
+        case WIRE_REQUEST_FILE_COUNT: quota.count_max = value; break;
+        default: break;
+        }
+    }
+    vfs_set_quota(guest->vfs, &quota);
+}
+
+/* The bits of vfs.h in wire.h's order. */
+static uint32_t file_limits(const struct guest *guest)
+{
+    uint32_t hit = vfs_limits_hit(guest->vfs);
+    return ((hit & VFS_LIMIT_BYTES) != 0 ? WIRE_LIMIT_FILE_BYTES : 0u) |
+           ((hit & VFS_LIMIT_COUNT) != 0 ? WIRE_LIMIT_FILE_COUNT : 0u) |
+           ((hit & VFS_LIMIT_OPEN_FILES) != 0 ? WIRE_LIMIT_OPEN_FILES : 0u);
+}
+
+/* Signal handlers need the switch's host address: linear memory is reserved whole, so it does not
+ * move for as long as this process runs the guest. */
+static void signals_connect(struct guest *guest)
+{
+    atomic_store(&guest->pending_signal, 0);
+    volatile uint32_t *host = guest_memory_at(guest, guest->signal_switch_at, sizeof(uint32_t));
+    atomic_store(&guest->signal_switch, host);
+}
+
+void guest_run(struct guest *guest, struct span request, const struct guest_sink *sink,
+               struct guest_end *end)
+{
+    *end = (struct guest_end){.reason = WIRE_END_RETURNED};
+    guest->request = request;
+    guest->request_consumed = 0;
+    guest->sink = sink;
+    guest->end = end;
+    limits_set(guest, request);
+    signals_connect(guest);
+
+    struct err err;
+    uint32_t returned = 0;
+    if (guest_call(guest, GUEST_PYOBJECT_CALLNOARGS, &guest->run_function, 1, &returned, &err) !=
+        0) {
+        (void)guest_stop(guest, WIRE_END_TRAPPED, TRAP_EXIT_CODE, "%s", err.text);
+    } else if (returned == 0 || !guest->result_written) {
+        (void)guest_stop(guest, WIRE_END_PROTOCOL, 1, "the program took the runner down with it");
+    }
+    guest->ended = true;
+    atomic_store(&guest->signal_switch, NULL);
+    end->limits = guest->limits_hit | file_limits(guest);
+    end->memory_bytes = engine_memory(guest->store, &guest->memory).len;
+}
+
+void guest_signal(struct guest *guest, int number)
+{
+    atomic_store(&guest->pending_signal, number);
+    volatile uint32_t *host = atomic_load(&guest->signal_switch);
+    if (host != NULL) {
+        *host = 1;
+    }
+}
+
+void guest_interrupt(struct guest *guest)
+{
+    guest_signal(guest, SIGINT);
+}

@@ -1,0 +1,110 @@
+/*
+ * All of one guest's state, private to src/guest. Everything that the guest can see hangs from
+ * here, by number where it would have to survive a move (DESIGN: a guest's state is one value).
+ */
+#ifndef GUEST_STATE_H
+#define GUEST_STATE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "engine/engine.h"
+#include "guest/guest.h"
+#include "guest/memory.h"
+#include "guest/vfs/vfs.h"
+
+/* The C functions of the guest that the host calls, resolved once at boot. */
+enum guest_function {
+    GUEST_CALL_CTORS,
+    GUEST_MALLOC,
+    GUEST_FREE,
+    GUEST_MEMALIGN,
+    GUEST_PYINITCONFIG_CREATE,
+    GUEST_PYINITCONFIG_FREE,
+    GUEST_PYINITCONFIG_SETINT,
+    GUEST_PYINITCONFIG_SETSTR,
+    GUEST_PYINITCONFIG_SETSTRLIST,
+    GUEST_PYINITCONFIG_GETERROR,
+    GUEST_PY_INITIALIZE,
+    GUEST_PYIMPORT_IMPORTMODULE,
+    GUEST_PYOBJECT_GETATTRSTRING,
+    GUEST_PYOBJECT_CALLNOARGS,
+    GUEST_PYOBJECT_CALLONEARG,
+    GUEST_PYBOOL_FROMLONG,
+    GUEST_PYERR_PRINT,
+    GUEST_PY_GETVERSION,
+    GUEST_PYRUN_SIMPLESTRING,
+    GUEST_FUNCTION_COUNT,
+};
+
+/* The zone that local time is in; see abi/timezone.h. */
+struct guest_zone_rule {
+    int kind; /* 0: day of year from 1, no leap day; 1: from 0, with it; 2: month, week, weekday */
+    int day;
+    int month;
+    int week;
+    int time_s;
+};
+
+enum { GUEST_ZONE_NAME_MAX = 16 };
+
+struct guest_zone {
+    char standard_name[GUEST_ZONE_NAME_MAX + 1];
+    char daylight_name[GUEST_ZONE_NAME_MAX + 1];
+    int standard_east_s; /* seconds east of Greenwich */
+    int daylight_east_s;
+    bool has_daylight;
+    struct guest_zone_rule start;
+    struct guest_zone_rule end;
+};
+
+struct guest {
+    struct engine *engine;
+    struct engine_module *core;
+    struct engine_module *trampoline;
+    struct engine_store *store;
+    struct engine_extern memory;
+    struct engine_extern table;
+    struct engine_extern functions[GUEST_FUNCTION_COUNT];
+    struct vfs *vfs;
+    struct span *images; /* mapped files */
+    size_t image_count;
+    struct guest_zone zone;
+    struct guest_addr signal_switch_at;
+    struct guest_addr environ_at; /* the C library's variable `environ` */
+    struct abi_missing *missing;  /* one for each import that the platform does not have */
+
+    uint64_t memory_bytes_max; /* of the request under way; at boot the ceiling */
+    uint32_t run_function;     /* PyObject * of vitrine.runner.run */
+    char python_version[32];
+
+    /* The run under way. */
+    const struct guest_sink *sink;
+    struct span request;     /* borrowed from guest_run's caller */
+    size_t request_consumed; /* bytes of it that the runner has read */
+    struct guest_end *end;   /* filled by whoever stops the guest first */
+    bool ended;
+    bool result_written;
+    uint64_t now_asked_ns; /* when the C library last asked for the time (abi/time.c) */
+    uint32_t limits_hit;   /* bits of enum wire_limit that the platform itself ran into */
+
+    /* Shared with signal handlers. */
+    atomic_int pending_signal;                  /* number to be raised in the guest, or 0 */
+    _Atomic(volatile uint32_t *) signal_switch; /* Py_EMSCRIPTEN_SIGNAL_HANDLING in guest memory */
+};
+
+/* Calls a function of the guest with i32 arguments; *result may be NULL. -1: ERR_TRAP. */
+int guest_call(struct guest *guest, enum guest_function function, const uint32_t *args,
+               size_t count, uint32_t *result, struct err *err);
+
+/* Raises a signal in the guest as soon as the interpreter looks. Async-signal-safe. */
+void guest_signal(struct guest *guest, int number);
+
+/* Notes why the guest has to stop; only the first reason counts. Returns -1, for the host function
+ * that unwinds the guest with it. */
+int guest_stop(struct guest *guest, uint32_t reason, int32_t exit_code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif
