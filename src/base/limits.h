@@ -67,6 +67,33 @@
 #define LIMIT_CELLS_DEFAULT       16U /* --max-cells: runs at the same time */
 #define LIMIT_CELLS_MAX           256U
 #define LIMIT_QUEUE_MAX           1024U
+#define LIMIT_QUEUE_BYTES_MAX     (256 * MIB) /* requests that wait, together */
+#define LIMIT_SPARE_CELLS_MAX     64U
+#define LIMIT_SPARE_DEATHS_MAX    5U /* in a row; then cells are forked on demand alone */
+#define LIMIT_GRACE_MS_MAX        10000ULL
+
+/* A zygote and its cells. */
+#define LIMIT_ZYGOTE_BOOT_MS        60000ULL
+#define LIMIT_ZYGOTE_STOP_MS        2000ULL /* between the end of its control socket and SIGKILL */
+#define LIMIT_ZYGOTE_FAILURES_MAX   5U      /* in a row before READY */
+#define LIMIT_ZYGOTE_BACKOFF_MS_MIN 50ULL
+#define LIMIT_ZYGOTE_BACKOFF_MS_MAX 5000ULL
+#define LIMIT_ZYGOTE_CHILDREN_MAX   1024U
+#define LIMIT_ZYGOTE_LOG_LINES_MAX  1000U       /* of its standard error and its cells' */
+#define LIMIT_CELL_END_MS           2000ULL     /* between its END and SIGKILL */
+#define LIMIT_CELL_OVERHEAD_BYTES   (256 * MIB) /* RLIMIT_DATA beyond guest memory and files */
+#define LIMIT_CELL_CPU_MARGIN_S     15ULL       /* RLIMIT_CPU beyond the wall time limit */
+
+/* The wasm rewriter (src/guest/dylink); most are what the engine itself takes. */
+#define LIMIT_WASM_MODULE_BYTES_MAX (256 * MIB)
+#define LIMIT_WASM_TYPES_MAX        1000000U
+#define LIMIT_WASM_FUNCTIONS_MAX    1000000U
+#define LIMIT_WASM_TAGS_MAX         1000000U
+#define LIMIT_WASM_PARAMS_MAX       1000U  /* and results, of one type */
+#define LIMIT_WASM_LOCALS_MAX       50000U /* of one function, with its parameters */
+#define LIMIT_WASM_NESTING_MAX      65536U /* blocks open at one place */
+#define LIMIT_WASM_TRIES_MAX        65536U /* trys, and catches, of one function */
+#define LIMIT_WASM_NEW_TYPES_MAX    1024U  /* added to a module */
 
 /* The engine: the guest's own stack, on which Python's recursion lives. */
 #define LIMIT_GUEST_STACK_BYTES (64 * MIB)
