@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Check that the documents say what the code does.
 
-    check_docs.py BUILD_DIR
+    check_docs.py BUILD_DIR        check
+    check_docs.py --write-limits   make docs/limits.md from src/base/limits.h again
 
-- docs/limits.md has every limit of src/base/limits.h with its value, and no other;
+- docs/limits.md is what src/base/limits.h makes it;
 - links between documents lead somewhere;
 - every `make` target and every option of `vitrine` that a document shows exists;
 - docs/ARCHITECTURE.md has a row for every folder of src/.
@@ -17,12 +18,17 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-DEFINE = re.compile(r"^#define (LIMIT_\w+) +(.*?)(?: */\*.*)?$", re.MULTILINE)
-ROW = re.compile(r"^\| `(LIMIT_\w+)` \| ([^|]*?) \|", re.MULTILINE)
+DEFINE = re.compile(
+    r"^#define (?P<name>LIMIT_\w+) +(?P<value>.*?)(?: */\* (?P<why>.*?) \*/)?$", re.MULTILINE
+)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 UNITS = {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
-WRITTEN_UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+LIMITS_HEAD = """\
+# Limits
+
+Every cap of the product, made from `src/base/limits.h` by `tools/check_docs.py --write-limits`. A cap
+that an option sets has its default and its ceiling here."""
 
 
 def evaluate(text: str, known: dict[str, int]) -> int:
@@ -34,32 +40,33 @@ def evaluate(text: str, known: dict[str, int]) -> int:
     return int(eval(text, {"__builtins__": {}}))
 
 
-def written_value(text: str) -> int | None:
-    """The value of a cell of the table: `7`, `64 KiB` or `4 GiB - 64 KiB`, commas allowed."""
-    total = 0
-    for sign, term in re.findall(r"(^|[-+]) *([^-+]+)", text.replace(",", "").strip()):
-        match = re.fullmatch(r"(\d+)(?: (\w+))?", term.strip())
-        if match is None or (match.group(2) or "KiB") not in WRITTEN_UNITS:
-            return None
-        unit = WRITTEN_UNITS[match.group(2)] if match.group(2) else 1
-        total += (-1 if sign == "-" else 1) * int(match.group(1)) * unit
-    return total
+def spelled(name: str, value: int) -> str:
+    """A value as people read it: with a unit where it is a number of bytes or milliseconds."""
+    if "_MS" in name:
+        return f"{value:,} ms"
+    if "BYTES" in name:
+        for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+            if value >= size and value % size == 0:
+                return f"{value // size:,} {unit}"
+    return f"{value:,}"
 
 
-def compare_limits(header: str, table: str) -> list[str]:
-    """What is wrong in the table of limits."""
+def limits_page(header: str) -> str:
+    """docs/limits.md: a table for each group of limits.h, with the header's own words."""
+    lines = [LIMITS_HEAD]
     values: dict[str, int] = {}
-    for name, expression in DEFINE.findall(header):
-        values[name] = evaluate(expression, values)
-    rows = dict(ROW.findall(table))
-    found = [f"docs/limits.md lacks {name} = {values[name]}" for name in values if name not in rows]
-    found += [
-        f"docs/limits.md has {name}, limits.h does not" for name in rows if name not in values
-    ]
-    for name, text in rows.items():
-        if name in values and written_value(text) != values[name]:
-            found.append(f"docs/limits.md says {name} is {text}; limits.h says {values[name]}")
-    return found
+    # A group starts with a comment in the first column; a definition may have one behind it.
+    pattern = r"^/\* (?P<group>(?:[^*]|\*(?!/))*) ?\*/$|" + DEFINE.pattern
+    for found in re.finditer(pattern, header, re.MULTILINE):
+        if found["group"] is not None:
+            title = " ".join(found["group"].replace("\n *", " ").split()).rstrip(".")
+            lines += ["", f"## {title}", "", "| limit | value | |", "|---|---|---|"]
+            continue
+        name = found["name"]
+        values[name] = evaluate(found["value"], values)
+        why = found["why"] or ""
+        lines.append(f"| `{name}` | {spelled(name, values[name])} | {why} |")
+    return "\n".join(lines) + "\n"
 
 
 def dead_links(page: Path, text: str) -> list[str]:
@@ -119,8 +126,14 @@ def missing_folders(architecture: str) -> list[str]:
 
 def main() -> int:
     """Print every problem; the status says whether there was one."""
-    header = (REPOSITORY / "src/base/limits.h").read_text(encoding="utf-8")
-    problems = compare_limits(header, (REPOSITORY / "docs/limits.md").read_text(encoding="utf-8"))
+    limits = REPOSITORY / "docs" / "limits.md"
+    page = limits_page((REPOSITORY / "src/base/limits.h").read_text(encoding="utf-8"))
+    if sys.argv[1] == "--write-limits":
+        limits.write_text(page, encoding="utf-8")
+        return 0
+    problems = []
+    if limits.read_text(encoding="utf-8") != page:
+        problems.append("docs/limits.md is not what src/base/limits.h makes it: --write-limits")
     problems += missing_folders((REPOSITORY / "docs/ARCHITECTURE.md").read_text(encoding="utf-8"))
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     make_targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))

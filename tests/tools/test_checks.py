@@ -67,18 +67,23 @@ def test_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(check_sizes.problems_in(script)) == 1
 
 
-def test_limits_table(tmp_path: Path) -> None:
-    """A limit with another value, one that is missing and one that no longer exists are found."""
+def test_limits_page() -> None:
+    """Values are worked out, comments kept, and groups come with their titles."""
     header = (
-        "#define KIB (1024ULL)\n#define LIMIT_A (4 * KIB) /* why */\n#define LIMIT_B 7U\n"
-        "#define LIMIT_C   (2 *    KIB)\n"
+        "#define KIB (1024ULL)\n#define MIB (1024ULL * KIB)\n\n/* One run:\n * its caps. */\n"
+        "#define LIMIT_A_BYTES (4 * MIB - 64 * KIB) /* why */\n#define LIMIT_B 70000U\n\n"
+        "/* More. */\n#define LIMIT_C_MS   (LIMIT_B / 2)\n#define LIMIT_D_BYTES (2 << 20)\n"
     )
-    right = "| `LIMIT_A` | 4 KiB | x |\n| `LIMIT_B` | 7 | x |\n| `LIMIT_C` | 2 KiB | x |\n"
-    assert check_docs.compare_limits(header, right) == []
-    wrong = "| `LIMIT_A` | 5 KiB | x |\n| `LIMIT_C` | 2 KiB | x |\n| `LIMIT_D` | 1 | x |\n"
-    found = check_docs.compare_limits(header, wrong)
-    assert len(found) == 3
-    assert [name for name in ("LIMIT_A", "LIMIT_B", "LIMIT_D") if name in " ".join(found)]
+    page = check_docs.limits_page(header)
+    assert "| `LIMIT_A_BYTES` | 4,032 KiB | why |\n| `LIMIT_B` | 70,000 |  |\n" in page
+    assert "| `LIMIT_C_MS` | 35,000 ms |  |\n| `LIMIT_D_BYTES` | 2 MiB |  |\n" in page
+    assert "## One run: its caps\n" in page
+
+
+def test_limits_page_refuses_what_is_no_constant() -> None:
+    """Only arithmetic is worked out."""
+    with pytest.raises(ValueError, match="not a constant"):
+        check_docs.limits_page("/* One. */\n#define LIMIT_A sizeof (int)\n")
 
 
 def test_dead_links(tmp_path: Path) -> None:
