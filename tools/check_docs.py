@@ -27,8 +27,8 @@ UNITS = {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
 LIMITS_HEAD = """\
 # Limits
 
-Every cap of the product, made from `src/base/limits.h` by `tools/check_docs.py --write-limits`. A cap
-that an option sets has its default and its ceiling here."""
+Every cap of the product, made from `src/base/limits.h` by `tools/check_docs.py --write-limits`. A
+cap that an option sets has its default and its ceiling here."""
 
 
 def evaluate(text: str, known: dict[str, int]) -> int:
