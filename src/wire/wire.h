@@ -58,6 +58,9 @@ struct wire_frame_rule {
 /* The rule of a type, or NULL when there is no such type. */
 const struct wire_frame_rule *wire_rule(uint8_t type);
 
+/* In EXITED, where the wait status is: there was no process, because fork failed. */
+#define WIRE_EXITED_NOT_FORKED 0xFFFFFFFFu
+
 /* Numbers of fields; "u32", "u64" are little-endian, "text" is UTF-8, "json" is UTF-8 JSON. */
 enum wire_request_field {
     WIRE_REQUEST_CODE = 1,       /* bytes: the source, as the user gave it */

@@ -1,0 +1,89 @@
+#include "cell/cell.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "cell/options.h"
+#include "cell/zygote.h"
+#include "jail/jail.h"
+
+/* Beyond the guest's own stack: frames of the engine, of the platform and of this program. */
+#define HOST_STACK_BYTES (8 * MIB)
+
+struct job {
+    const struct cell_options *options;
+    enum cell_jail jail;
+    uint64_t started_us;
+    int status;
+};
+
+static void *job_run(void *context)
+{
+    struct job *job = context;
+    job->status = zygote_live(job->options, job->jail, job->started_us);
+    return NULL;
+}
+
+/*
+ * The pool decides when this program ends; what a terminal or a service manager sends to a whole
+ * group of processes is for the pool. SIGCHLD is read by signalfd, SIGUSR1 is for children.
+ */
+static void signals_prepare(void)
+{
+    static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
+        (void)signal(ignored[i], SIG_IGN);
+    }
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGCHLD);
+    sigaddset(&blocked, SIGUSR1);
+    (void)pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+}
+
+/* fork copies the calling thread alone, so the guest boots, and its children run, on the one
+ * thread whose stack is large enough; the main thread only waits. */
+static int run_on_large_stack(struct job *job, struct err *err)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    (void)pthread_attr_init(&attributes);
+    int failed = pthread_attr_setstacksize(&attributes, LIMIT_GUEST_STACK_BYTES + HOST_STACK_BYTES);
+    if (failed == 0) {
+        failed = pthread_create(&thread, &attributes, job_run, job);
+    }
+    (void)pthread_attr_destroy(&attributes);
+    if (failed != 0) {
+        errno = failed;
+        return err_system(err, "starting the thread of the guest");
+    }
+    (void)pthread_join(thread, NULL);
+    return 0;
+}
+
+int cell_main(int argc, char **argv, enum cell_jail jail)
+{
+    struct job job = {.jail = jail, .started_us = clock_monotonic_us(), .status = 1};
+    struct cell_options options;
+    struct err err;
+    log_set_program("vitrine-cell");
+    job.options = &options;
+    /* One arena for both threads: a second would reserve 64 MiB of its own. */
+    (void)mallopt(M_ARENA_MAX, 1);
+    signals_prepare();
+    if (cell_options_parse(argc, argv, &options, &err) != 0 || jail_enter_zygote(&err) != 0 ||
+        run_on_large_stack(&job, &err) != 0) {
+        log_error("%s", err.text);
+        return err.code == ERR_USAGE ? 2 : 1;
+    }
+    /* Nothing is torn down: that would cost more than the kernel takes to do it. */
+    _exit(job.status);
+}

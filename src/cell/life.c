@@ -1,0 +1,256 @@
+#include "cell/life.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "wire/wire.h"
+
+enum {
+    STATUS_NOT_JAILED = 70,  /* sysexits.h: EX_SOFTWARE */
+    STATUS_BAD_REQUEST = 76, /* EX_PROTOCOL */
+
+    REQUEST_CHUNK_BYTES = 65536,
+    REQUEST_TOUCHED_BYTES = 8192,
+    TAIL_BYTES_MAX = 65536, /* a result up to this size travels in one write with END */
+};
+
+/* What leaves the cell. */
+struct outlet {
+    uint64_t output_bytes_left;
+    uint32_t limits;
+    struct buf tail; /* frames that wait for END */
+};
+
+/* The limits of a request that the cell itself keeps. */
+struct allowance {
+    uint64_t wall_ms;
+    uint64_t memory_bytes;
+    uint64_t output_bytes;
+    uint64_t file_bytes;
+};
+
+/* ---- Signals --------------------------------------------------------------------------------- */
+
+static struct guest *interruptible_guest;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    int saved = errno;
+    guest_interrupt(interruptible_guest);
+    errno = saved;
+}
+
+int life_prepare_signals(struct guest *guest)
+{
+    interruptible_guest = guest;
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART | SA_ONSTACK};
+    return sigaction(SIGUSR1, &action, NULL);
+}
+
+/* The zygote keeps its signals blocked; handlers are inherited. */
+static void signals_open(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* ---- The request ----------------------------------------------------------------------------- */
+
+/*
+ * Waits for the request. 1 and its record, which borrows `in`; 0 when the pool has closed its end,
+ * as it does with a spare cell that it does not need; -1 on anything else.
+ */
+static int request_read(struct buf *in, struct span *record)
+{
+    for (;;) {
+        struct wire_frame frame;
+        size_t frame_bytes;
+        int taken = wire_take(buf_span(in), WIRE_TO_CELL, &frame, &frame_bytes, NULL);
+        if (taken > 0) {
+            *record = frame.payload;
+            return frame_bytes == in->len ? 1 : -1;
+        }
+        if (taken < 0 || buf_reserve(in, REQUEST_CHUNK_BYTES) != 0) {
+            return -1;
+        }
+        ssize_t n = read(JAIL_SOCKET_FD, in->base + in->len, REQUEST_CHUNK_BYTES);
+        if (n > 0) {
+            in->len += (size_t)n;
+        } else if (n == 0) {
+            return in->len == 0 ? 0 : -1;
+        } else if (errno != EINTR) {
+            return -1;
+        }
+    }
+}
+
+/* The whole record is walked, so that guest_run gets nothing but well-formed fields. */
+static int allowance_read(struct span record, struct allowance *out)
+{
+    *out = (struct allowance){
+        .wall_ms = LIMIT_WALL_MS_DEFAULT,
+        .memory_bytes = LIMIT_MEMORY_BYTES_DEFAULT,
+        .output_bytes = LIMIT_OUTPUT_BYTES_DEFAULT,
+        .file_bytes = LIMIT_FILE_BYTES_DEFAULT,
+    };
+    struct wire_field field;
+    int more;
+    while ((more = wire_next(&record, &field)) > 0) {
+        int result = 0;
+        switch (field.number) {
+        case WIRE_REQUEST_WALL_MS: result = wire_get_u64(field.value, &out->wall_ms); break;
+        case WIRE_REQUEST_MEMORY_BYTES:
+            result = wire_get_u64(field.value, &out->memory_bytes);
+            break;
+        case WIRE_REQUEST_OUTPUT_BYTES:
+            result = wire_get_u64(field.value, &out->output_bytes);
+            break;
+        case WIRE_REQUEST_FILE_BYTES: result = wire_get_u64(field.value, &out->file_bytes); break;
+        default: break;
+        }
+        if (result != 0) {
+            return -1;
+        }
+    }
+    return more;
+}
+
+/* ---- The sink -------------------------------------------------------------------------------- */
+
+static int sink_output(void *context, int is_stderr, struct span bytes)
+{
+    struct outlet *outlet = context;
+    assert(bytes.len <= LIMIT_OUTPUT_FRAME_BYTES_MAX);
+    struct span part = bytes;
+    if (part.len > outlet->output_bytes_left) {
+        part.len = (size_t)outlet->output_bytes_left;
+        outlet->limits |= WIRE_LIMIT_OUTPUT;
+    }
+    outlet->output_bytes_left -= part.len;
+    if (part.len > 0 &&
+        wire_send(JAIL_SOCKET_FD, is_stderr ? WIRE_STDERR : WIRE_STDOUT, part) != 0) {
+        return -1;
+    }
+    return part.len == bytes.len ? 0 : -1;
+}
+
+static int sink_result(void *context, struct span record)
+{
+    struct outlet *outlet = context;
+    if (wire_append_frame(&outlet->tail, WIRE_RESULT, record) == 0) {
+        return 0;
+    }
+    return wire_send(JAIL_SOCKET_FD, WIRE_RESULT, record);
+}
+
+static uint64_t cpu_us(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+static void end_send(struct outlet *outlet, const struct guest_end *end, uint64_t used_cpu_us,
+                     uint64_t wall_us)
+{
+    cleanup_buf struct buf record;
+    buf_init(&record, LIMIT_CONTROL_FRAME_BYTES_MAX);
+    uint32_t reason =
+        (outlet->limits & WIRE_LIMIT_OUTPUT) != 0 ? (uint32_t)WIRE_END_LIMIT : end->reason;
+    if (wire_put_u32(&record, WIRE_END_REASON, reason) != 0 ||
+        wire_put_u32(&record, WIRE_END_EXIT_CODE, (uint32_t)end->exit_code) != 0 ||
+        wire_put_u32(&record, WIRE_END_LIMITS, end->limits | outlet->limits) != 0 ||
+        wire_put(&record, WIRE_END_DETAIL, span_of(end->detail)) != 0 ||
+        wire_put_u64(&record, WIRE_END_CPU_US, used_cpu_us) != 0 ||
+        wire_put_u64(&record, WIRE_END_WALL_US, wall_us) != 0 ||
+        wire_put_u64(&record, WIRE_END_MEMORY_BYTES, end->memory_bytes) != 0) {
+        return; /* no memory: the pool sees a cell that died without END */
+    }
+    outlet->tail.bytes_max += WIRE_HEADER_BYTES + record.len;
+    if (wire_append_frame(&outlet->tail, WIRE_END, buf_span(&record)) == 0) {
+        (void)fd_write_full(JAIL_SOCKET_FD, outlet->tail.base, outlet->tail.len);
+    }
+}
+
+/* ---- The life -------------------------------------------------------------------------------- */
+
+static struct jail_limits limits_of(const struct allowance *allowance, size_t request_bytes)
+{
+    return (struct jail_limits){
+        .data_bytes = allowance->memory_bytes + allowance->file_bytes + request_bytes +
+                      LIMIT_CELL_OVERHEAD_BYTES,
+        .cpu_s = allowance->wall_ms / 1000 + LIMIT_CELL_CPU_MARGIN_S,
+    };
+}
+
+static int jail_enter(const struct life *life, int socket_fd, struct jail_limits *ceilings)
+{
+    struct err err;
+    const struct allowance most = {
+        .wall_ms = LIMIT_WALL_MS_MAX,
+        .memory_bytes = life->memory_bytes_max,
+        .file_bytes = LIMIT_FILE_BYTES_MAX,
+    };
+    *ceilings = limits_of(&most, LIMIT_REQUEST_FRAME_BYTES_MAX);
+    int result = life->jail == CELL_JAIL_FULL
+                     ? jail_enter_cell(socket_fd, life->zygote, ceilings, life->filter, &err)
+                     : jail_enter_cell_bare(socket_fd, life->zygote, &err);
+    if (result != 0 && err.code != ERR_GONE) {
+        log_error("%s", err.text);
+    }
+    return result;
+}
+
+static void request_run(const struct life *life, struct span record,
+                        const struct allowance *allowance)
+{
+    uint64_t start_us = clock_monotonic_us();
+    uint64_t start_cpu_us = cpu_us();
+    struct outlet outlet = {.output_bytes_left = allowance->output_bytes};
+    buf_init(&outlet.tail, TAIL_BYTES_MAX);
+    const struct guest_sink sink = {&outlet, sink_output, sink_result};
+    struct guest_end end;
+    guest_run(life->guest, record, &sink, &end);
+    end_send(&outlet, &end, cpu_us() - start_cpu_us, clock_monotonic_us() - start_us);
+}
+
+void life_begin(const struct life *life, int socket_fd)
+{
+    struct jail_limits ceilings;
+    if (jail_enter(life, socket_fd, &ceilings) != 0) {
+        _exit(STATUS_NOT_JAILED);
+    }
+    signals_open();
+
+    struct buf in;
+    buf_init(&in, WIRE_HEADER_BYTES + LIMIT_REQUEST_FRAME_BYTES_MAX + REQUEST_CHUNK_BYTES);
+    if (buf_reserve(&in, REQUEST_CHUNK_BYTES) == 0) {
+        /* A spare cell has time; its first page faults are taken before the request comes. */
+        memset(in.base, 0, REQUEST_TOUCHED_BYTES);
+    }
+    struct span record;
+    int got = request_read(&in, &record);
+    if (got == 0) {
+        _exit(0);
+    }
+    struct allowance allowance;
+    if (got < 0 || allowance_read(record, &allowance) != 0) {
+        _exit(STATUS_BAD_REQUEST);
+    }
+    struct jail_limits wanted = limits_of(&allowance, in.capacity);
+    if (life->jail == CELL_JAIL_FULL && jail_lower_limits(&ceilings, &wanted) != 0) {
+        _exit(STATUS_NOT_JAILED);
+    }
+    request_run(life, record, &allowance);
+    _exit(0);
+}

@@ -1,0 +1,27 @@
+/* The second life of vitrine-cell, after fork: private to src/cell. */
+#ifndef CELL_LIFE_H
+#define CELL_LIFE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cell/cell.h"
+#include "guest/guest.h"
+#include "jail/jail.h"
+
+/* What a child gets from its zygote; all borrowed. */
+struct life {
+    struct guest *guest;
+    const struct jail_filter *filter; /* NULL with CELL_JAIL_BARE */
+    enum cell_jail jail;
+    uint64_t memory_bytes_max;
+    pid_t zygote;
+};
+
+/* For the zygote, before it forks: a SIGUSR1 that its children get becomes a KeyboardInterrupt. */
+int life_prepare_signals(struct guest *guest);
+
+/* In the child: enters the jail, takes one request from socket_fd, runs it, exits. */
+_Noreturn void life_begin(const struct life *life, int socket_fd);
+
+#endif

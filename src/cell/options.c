@@ -1,0 +1,81 @@
+#include "cell/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum option_name {
+    OPTION_CORE = 1,
+    OPTION_IMAGE,
+    OPTION_MEMORY_MAX,
+    OPTION_WARM,
+    OPTION_COLD,
+};
+
+static const struct option long_options[] = {
+    {"core", required_argument, NULL, OPTION_CORE},
+    {"image", required_argument, NULL, OPTION_IMAGE},
+    {"memory-max", required_argument, NULL, OPTION_MEMORY_MAX},
+    {"warm", no_argument, NULL, OPTION_WARM},
+    {"cold", no_argument, NULL, OPTION_COLD},
+    {NULL, 0, NULL, 0},
+};
+
+static int image_add(struct cell_options *options, const char *path, struct err *err)
+{
+    size_t count = 0;
+    while (options->images[count] != NULL) {
+        count++;
+    }
+    if (count == LIMIT_IMAGE_COUNT_MAX) {
+        return err_set(err, ERR_LIMIT, "more than %u images", LIMIT_IMAGE_COUNT_MAX);
+    }
+    options->images[count] = path;
+    return 0;
+}
+
+static int memory_parse(const char *text, uint64_t *out, struct err *err)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (errno != 0 || *end != '\0' || value < LIMIT_MEMORY_BYTES_MIN ||
+        value > LIMIT_MEMORY_BYTES_MAX) {
+        return err_set(err, ERR_USAGE, "--memory-max %s is not from %llu to %llu", text,
+                       LIMIT_MEMORY_BYTES_MIN, LIMIT_MEMORY_BYTES_MAX);
+    }
+    *out = value;
+    return 0;
+}
+
+static int option_apply(struct cell_options *options, int name, const char *value, struct err *err)
+{
+    switch (name) {
+    case OPTION_CORE: options->guest.core_path = value; return 0;
+    case OPTION_IMAGE: return image_add(options, value, err);
+    case OPTION_MEMORY_MAX: return memory_parse(value, &options->guest.memory_bytes_max, err);
+    case OPTION_WARM: options->guest.warm = 1; return 0;
+    case OPTION_COLD: options->guest.warm = 0; return 0;
+    default: return err_set(err, ERR_USAGE, "an unknown or incomplete option");
+    }
+}
+
+int cell_options_parse(int argc, char **argv, struct cell_options *out, struct err *err)
+{
+    *out = (struct cell_options){.guest = {.memory_bytes_max = LIMIT_MEMORY_BYTES_DEFAULT}};
+    out->guest.image_paths = out->images;
+    opterr = 0;
+    int name;
+    while ((name = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        if (option_apply(out, name, optarg, err) != 0) {
+            return -1;
+        }
+    }
+    if (optind != argc || out->guest.core_path == NULL) {
+        return err_set(err, ERR_USAGE,
+                       "this program is started by vitrine: --core PATH --image "
+                       "PATH... --memory-max BYTES --warm|--cold");
+    }
+    return 0;
+}

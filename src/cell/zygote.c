@@ -1,0 +1,277 @@
+#include "cell/zygote.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "cell/life.h"
+#include "jail/jail.h"
+#include "wire/wire.h"
+
+/* The control socket comes as the descriptor that becomes the cell socket in a child. */
+#define CONTROL_FD JAIL_SOCKET_FD
+
+enum { COMMAND_BYTES_MAX = 64 };
+
+struct child {
+    uint32_t number; /* the pool's */
+    pid_t pid;       /* not reaped yet, so it can be nobody else's */
+};
+
+struct zygote {
+    struct life life;
+    int signals_fd;
+    struct child children[LIMIT_ZYGOTE_CHILDREN_MAX]; /* dense, in no order */
+    size_t children_count;
+};
+
+/* ---- Words to the pool ----------------------------------------------------------------------- */
+
+/* One frame is one packet. Waits while the pool is busy; fails when it is gone. */
+static int packet_send(enum wire_type type, struct span payload)
+{
+    cleanup_buf struct buf packet;
+    buf_init(&packet, WIRE_HEADER_BYTES + LIMIT_CONTROL_FRAME_BYTES_MAX);
+    if (wire_append_frame(&packet, type, payload) != 0) {
+        return -1;
+    }
+    ssize_t n;
+    do {
+        n = send(CONTROL_FD, packet.base, packet.len, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -1 : 0;
+}
+
+static int exited_send(uint32_t number, uint32_t status)
+{
+    cleanup_buf struct buf payload;
+    buf_init(&payload, 2 * sizeof(uint32_t));
+    if (buf_append_u32(&payload, number) != 0 || buf_append_u32(&payload, status) != 0) {
+        return -1;
+    }
+    return packet_send(WIRE_EXITED, buf_span(&payload));
+}
+
+static int ready_send(const struct guest *guest, uint64_t started_us)
+{
+    cleanup_buf struct buf record;
+    buf_init(&record, LIMIT_CONTROL_FRAME_BYTES_MAX);
+    if (wire_put(&record, WIRE_READY_PYTHON, span_of(guest_python_version(guest))) != 0 ||
+        wire_put(&record, WIRE_READY_ENGINE, span_of(guest_engine_version())) != 0 ||
+        wire_put_u64(&record, WIRE_READY_BOOT_US, clock_monotonic_us() - started_us) != 0) {
+        return -1;
+    }
+    return packet_send(WIRE_READY, buf_span(&record));
+}
+
+/* ---- Children -------------------------------------------------------------------------------- */
+
+static struct child *child_find(struct zygote *zygote, uint32_t number)
+{
+    for (size_t i = 0; i < zygote->children_count; i++) {
+        if (zygote->children[i].number == number) {
+            return &zygote->children[i];
+        }
+    }
+    return NULL;
+}
+
+/* Reports every child that has ended. -1 when the pool is gone. */
+static int children_reap(struct zygote *zygote)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        for (size_t i = 0; i < zygote->children_count; i++) {
+            if (zygote->children[i].pid == pid) {
+                uint32_t number = zygote->children[i].number;
+                zygote->children[i] = zygote->children[--zygote->children_count];
+                if (exited_send(number, (uint32_t)status) != 0) {
+                    return -1;
+                }
+                break;
+            }
+        }
+    }
+    return 0;
+}
+
+static void children_kill(struct zygote *zygote)
+{
+    for (size_t i = 0; i < zygote->children_count; i++) {
+        (void)kill(zygote->children[i].pid, SIGKILL);
+    }
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
+    }
+}
+
+static int child_fork(struct zygote *zygote, uint32_t number, int socket_fd)
+{
+    if (zygote->children_count == LIMIT_ZYGOTE_CHILDREN_MAX) {
+        return exited_send(number, WIRE_EXITED_NOT_FORKED);
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        life_begin(&zygote->life, socket_fd);
+    }
+    if (pid < 0) {
+        log_error("fork: %s", strerror(errno));
+        return exited_send(number, WIRE_EXITED_NOT_FORKED);
+    }
+    zygote->children[zygote->children_count++] = (struct child){number, pid};
+    return 0;
+}
+
+/* ---- Commands -------------------------------------------------------------------------------- */
+
+static int command_obey(struct zygote *zygote, const struct wire_frame *frame, int socket_fd)
+{
+    uint32_t number;
+    if (wire_get_u32(frame->payload, &number) != 0) {
+        return -1;
+    }
+    if (frame->type == WIRE_FORK) {
+        return socket_fd >= 0 ? child_fork(zygote, number, socket_fd) : -1;
+    }
+    struct child *child = child_find(zygote, number);
+    if (child != NULL) { /* else it has ended, and the pool is about to read so */
+        (void)kill(child->pid, frame->type == WIRE_KILL ? SIGKILL : SIGUSR1);
+    }
+    return 0;
+}
+
+/* Receives one packet and at most one descriptor. Returns its length, 0 at the end, or -1. */
+static ssize_t packet_receive(char *bytes, size_t len, int *attached_fd)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } attached;
+    struct iovec part = {.iov_base = bytes, .iov_len = len};
+    struct msghdr message = {
+        .msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = attached.bytes,
+        .msg_controllen = sizeof attached.bytes,
+    };
+    ssize_t n;
+    do {
+        n = recvmsg(CONTROL_FD, &message, MSG_CMSG_CLOEXEC);
+    } while (n < 0 && errno == EINTR);
+    const struct cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+        memcpy(attached_fd, CMSG_DATA(header), sizeof *attached_fd);
+    }
+    return (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ? -1 : n;
+}
+
+/* 1 to go on, 0 at the end of the pool, -1 when it does not keep to the rules. */
+static int command_take(struct zygote *zygote)
+{
+    char bytes[COMMAND_BYTES_MAX];
+    cleanup_fd int attached_fd = -1;
+    ssize_t n = packet_receive(bytes, sizeof bytes, &attached_fd);
+    if (n <= 0) {
+        return (int)n;
+    }
+    struct wire_frame frame;
+    size_t frame_bytes;
+    struct err err;
+    if (wire_take((struct span){bytes, (size_t)n}, WIRE_TO_ZYGOTE, &frame, &frame_bytes, &err) !=
+            1 ||
+        frame_bytes != (size_t)n || command_obey(zygote, &frame, attached_fd) != 0) {
+        return -1;
+    }
+    return 1;
+}
+
+static void signals_drain(const struct zygote *zygote)
+{
+    struct signalfd_siginfo info[16];
+    while (read(zygote->signals_fd, info, sizeof info) > 0) {
+    }
+}
+
+static int serve(struct zygote *zygote)
+{
+    for (;;) {
+        struct pollfd watched[] = {
+            {.fd = CONTROL_FD, .events = POLLIN},
+            {.fd = zygote->signals_fd, .events = POLLIN},
+        };
+        if (poll(watched, 2, -1) < 0 && errno != EINTR) {
+            return 1;
+        }
+        if ((watched[1].revents & POLLIN) != 0) {
+            signals_drain(zygote);
+            if (children_reap(zygote) != 0) {
+                return 0;
+            }
+        }
+        if (watched[0].revents != 0) {
+            int more = command_take(zygote);
+            if (more <= 0) {
+                return more == 0 ? 0 : 1;
+            }
+        }
+    }
+}
+
+/* ---- The life -------------------------------------------------------------------------------- */
+
+static int signals_open(struct zygote *zygote, struct err *err)
+{
+    sigset_t children;
+    sigemptyset(&children);
+    sigaddset(&children, SIGCHLD);
+    zygote->signals_fd = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (zygote->signals_fd < 0) {
+        return err_system(err, "signalfd");
+    }
+    if (life_prepare_signals(zygote->life.guest) != 0) {
+        return err_system(err, "sigaction");
+    }
+    return 0;
+}
+
+/* Everything that can fail fails here, before READY. */
+static int prepare(struct zygote *zygote, const struct cell_options *options, struct err *err)
+{
+    struct jail_filter *filter = NULL;
+    if (guest_boot(&options->guest, &zygote->life.guest, err) != 0 ||
+        signals_open(zygote, err) != 0) {
+        return -1;
+    }
+    if (zygote->life.jail == CELL_JAIL_FULL &&
+        (jail_filter_build(&filter, err) != 0 || jail_drop_privileges(err) != 0)) {
+        return -1;
+    }
+    zygote->life.filter = filter;
+    return 0;
+}
+
+int zygote_live(const struct cell_options *options, enum cell_jail jail, uint64_t started_us)
+{
+    static struct zygote zygote;
+    struct err err;
+    zygote.life = (struct life){
+        .jail = jail,
+        .memory_bytes_max = options->guest.memory_bytes_max,
+        .zygote = getpid(),
+    };
+    if (prepare(&zygote, options, &err) != 0) {
+        (void)packet_send(WIRE_FATAL, span_of(err.text));
+        return 1;
+    }
+    int status = ready_send(zygote.life.guest, started_us) == 0 ? serve(&zygote) : 0;
+    children_kill(&zygote);
+    return status;
+}

@@ -1,0 +1,11 @@
+/* The seccomp filter: private to src/jail. */
+#ifndef JAIL_FILTER_H
+#define JAIL_FILTER_H
+
+#include "base/err.h"
+#include "jail/jail.h"
+
+/* From here on this process makes the calls of the table alone. */
+int jail_filter_load(const struct jail_filter *filter, struct err *err);
+
+#endif

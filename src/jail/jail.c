@@ -1,0 +1,160 @@
+#include "jail/jail.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "jail/filter.h"
+
+/* ---- Steps ----------------------------------------------------------------------------------- */
+
+static int die_with_parent(struct err *err)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
+        return err_system(err, "prctl(PR_SET_PDEATHSIG)");
+    }
+    return 0;
+}
+
+static int gain_no_privileges(struct err *err)
+{
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        return err_system(err, "prctl(PR_SET_NO_NEW_PRIVS)");
+    }
+    return 0;
+}
+
+/* Other processes of the same user can then neither trace this one nor read its memory. */
+static int hide_memory(struct err *err)
+{
+    if (prctl(PR_SET_DUMPABLE, 0) != 0) {
+        return err_system(err, "prctl(PR_SET_DUMPABLE)");
+    }
+    return 0;
+}
+
+static int limit_set(int resource, const char *name, uint64_t value, struct err *err)
+{
+    struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
+    if (setrlimit((__rlimit_resource_t)resource, &limit) != 0) {
+        return err_system(err, "setrlimit(%s)", name);
+    }
+    return 0;
+}
+
+/* Lowers *value to what the system allows this process anyway. */
+static int limit_cap(int resource, const char *name, uint64_t *value, struct err *err)
+{
+    struct rlimit limit;
+    if (getrlimit((__rlimit_resource_t)resource, &limit) != 0) {
+        return err_system(err, "getrlimit(%s)", name);
+    }
+    if (limit.rlim_max < *value) {
+        *value = limit.rlim_max;
+    }
+    return 0;
+}
+
+static int close_from(unsigned first, struct err *err)
+{
+    if (syscall(SYS_close_range, first, ~0u, 0u) != 0) {
+        return err_system(err, "close_range(%u)", first);
+    }
+    return 0;
+}
+
+static int keep_only_socket(int socket_fd, struct err *err)
+{
+    if (socket_fd != JAIL_SOCKET_FD && dup2(socket_fd, JAIL_SOCKET_FD) < 0) {
+        return err_system(err, "dup2 of the cell socket");
+    }
+    return close_from(JAIL_SOCKET_FD + 1, err);
+}
+
+/* What a cell may not do at all. Descriptors: none beyond those it has. */
+static int forbid_resources(struct err *err)
+{
+    if (limit_set(RLIMIT_NOFILE, "RLIMIT_NOFILE", JAIL_SOCKET_FD + 1, err) != 0 ||
+        limit_set(RLIMIT_FSIZE, "RLIMIT_FSIZE", 0, err) != 0 ||
+        limit_set(RLIMIT_NPROC, "RLIMIT_NPROC", 0, err) != 0 ||
+        limit_set(RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK", 0, err) != 0 ||
+        limit_set(RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE", 0, err) != 0) {
+        return -1;
+    }
+    return 0;
+}
+
+/* ---- The jail -------------------------------------------------------------------------------- */
+
+int jail_enter_zygote(struct err *err)
+{
+    if (die_with_parent(err) != 0 || gain_no_privileges(err) != 0 || hide_memory(err) != 0 ||
+        limit_set(RLIMIT_CORE, "RLIMIT_CORE", 0, err) != 0 ||
+        close_from(JAIL_SOCKET_FD + 1, err) != 0) {
+        return err_prefix(err, "entering the jail");
+    }
+    if (fcntl(JAIL_SOCKET_FD, F_SETFD, FD_CLOEXEC) != 0) {
+        return err_system(err, "the control socket is not descriptor %d", JAIL_SOCKET_FD);
+    }
+    if (clearenv() != 0) {
+        return err_set(err, ERR_SYSTEM, "the environment cannot be emptied");
+    }
+    return 0;
+}
+
+int jail_drop_privileges(struct err *err)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 ||
+        syscall(SYS_capset, &header, none) != 0) {
+        return err_system(err, "giving up capabilities");
+    }
+    return 0;
+}
+
+int jail_enter_cell_bare(int socket_fd, int parent, struct err *err)
+{
+    if (die_with_parent(err) != 0) {
+        return -1;
+    }
+    if (getppid() != parent) {
+        return err_set(err, ERR_GONE, "the zygote is gone");
+    }
+    return keep_only_socket(socket_fd, err);
+}
+
+int jail_enter_cell(int socket_fd, int parent, struct jail_limits *limits,
+                    const struct jail_filter *filter, struct err *err)
+{
+    if (jail_enter_cell_bare(socket_fd, parent, err) != 0 || forbid_resources(err) != 0 ||
+        limit_cap(RLIMIT_DATA, "RLIMIT_DATA", &limits->data_bytes, err) != 0 ||
+        limit_cap(RLIMIT_CPU, "RLIMIT_CPU", &limits->cpu_s, err) != 0 ||
+        limit_set(RLIMIT_DATA, "RLIMIT_DATA", limits->data_bytes, err) != 0 ||
+        limit_set(RLIMIT_CPU, "RLIMIT_CPU", limits->cpu_s, err) != 0 ||
+        jail_filter_load(filter, err) != 0) {
+        return err_prefix(err, "entering the jail");
+    }
+    return 0;
+}
+
+static uint64_t lower_of(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+int jail_lower_limits(const struct jail_limits *ceilings, const struct jail_limits *wanted)
+{
+    uint64_t data_bytes = lower_of(ceilings->data_bytes, wanted->data_bytes);
+    uint64_t cpu_s = lower_of(ceilings->cpu_s, wanted->cpu_s);
+    return limit_set(RLIMIT_DATA, "RLIMIT_DATA", data_bytes, NULL) != 0 ||
+                   limit_set(RLIMIT_CPU, "RLIMIT_CPU", cpu_s, NULL) != 0
+               ? -1
+               : 0;
+}
