@@ -34,7 +34,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 SOURCE_SUFFIXES = {".c", ".h", ".py"}
 # What decides the machine code: the engine's settings and the exception lowering. The image is made
 # by a guest that runs on it, so what decides the guest decides the image too.
-CORE_FROM = ("src/engine", "src/guest/dylink", "src/packages")
+CORE_FROM = ("src/engine", "src/guest/dylink", "src/guest/trampoline.c", "src/packages")
 GUEST_FROM = (*CORE_FROM, "src/base", "src/guest", "python")
 
 BYTECODE_SCRIPT = REPOSITORY / "python" / "setup" / "compile_bytecode.py"
@@ -60,21 +60,22 @@ def key_of(found: dict[str, parts.Part], folders: tuple[str, ...]) -> str:
     for part in found.values():
         inputs |= {f"{part.name}/{name}": digest for name, digest in part.files.items()}
     for folder in folders:
-        for path in sorted((REPOSITORY / folder).rglob("*")):
+        top = REPOSITORY / folder
+        for path in [top] if top.is_file() else sorted(top.rglob("*")):
             if path.suffix in SOURCE_SUFFIXES and "__pycache__" not in path.parts:
                 inputs[str(path.relative_to(REPOSITORY))] = cache.sha256_of(path)
     return cache.sha256_of_all(inputs)[:16]
 
 
 def make_core(program: Path, pyodide: Path, work: Path) -> None:
-    """CPython as machine code."""
-    wasm, core = pyodide / "pyodide.asm.wasm", work / "core.cwasm"
-    step(program, "CPython to machine code", "core", wasm, core)
+    """CPython and its call trampoline as machine code."""
+    step(program, "CPython to machine code", "core", pyodide / "pyodide.asm.wasm", work)
 
 
 def make_guest(program: Path, pyodide: Path, core: Path, work: Path) -> None:
     """The machine code and, made by a guest that runs it, the library as bytecode."""
-    share(core, work / core.name)
+    for native in sorted(core.parent.glob("*.cwasm")):
+        share(native, work / native.name)
     with tempfile.TemporaryDirectory(prefix="vitrine-guest.") as scratch:
         library = Path(scratch) / "library"
         with zipfile.ZipFile(pyodide / "python_stdlib.zip") as stored:

@@ -164,18 +164,6 @@ int engine_module_open(struct engine *engine, const char *path, struct engine_mo
     return module_take(raw, out, err);
 }
 
-int engine_module_new(struct engine *engine, struct span wasm, struct engine_module **out,
-                      struct err *err)
-{
-    wasmtime_module_t *raw = NULL;
-    wasmtime_error_t *error =
-        wasmtime_module_new(engine->engine, (const uint8_t *)wasm.base, wasm.len, &raw);
-    if (error != NULL) {
-        return engine_fail(err, "the module does not compile", error);
-    }
-    return module_take(raw, out, err);
-}
-
 void engine_module_free(struct engine_module *module)
 {
     if (module != NULL) {
@@ -294,8 +282,8 @@ void engine_func_for_import(struct engine_store *store, const struct engine_modu
     assert(call != NULL); /* a few hundred of 16 bytes, at boot */
     *call = (struct host_call){fn, context};
     wasmtime_extern_t value = {.kind = WASMTIME_EXTERN_FUNC};
-    wasmtime_func_new_unchecked(store->context, wasm_externtype_as_functype(type),
-                                host_call_enter, call, free, &value.of.func);
+    wasmtime_func_new_unchecked(store->context, wasm_externtype_as_functype(type), host_call_enter,
+                                call, free, &value.of.func);
     extern_put(out, &value);
 }
 

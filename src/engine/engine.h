@@ -72,9 +72,6 @@ int engine_compile(struct engine *engine, struct span wasm, struct buf *out, str
  * anything else is refused. The file must never be changed in place. Owned by the caller. */
 int engine_module_open(struct engine *engine, const char *path, struct engine_module **out,
                        struct err *err);
-/* Compiles in memory, for modules of a few hundred bytes. */
-int engine_module_new(struct engine *engine, struct span wasm, struct engine_module **out,
-                      struct err *err);
 void engine_module_free(struct engine_module *module);
 
 size_t engine_import_count(const struct engine_module *module);

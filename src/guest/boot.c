@@ -1,5 +1,6 @@
 /* From a precompiled module to a Python that has imported the runner. */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,7 +17,7 @@
 
 #define PYTHON_LIB "/lib/python3.14"
 
-enum { IMAGES_MAX = 8 };
+enum { IMAGES_MAX = 8, PATH_BYTES_MAX = 4096 };
 
 static const char *const exports[GUEST_FUNCTION_COUNT] = {
     [GUEST_CALL_CTORS] = "__wasm_call_ctors",
@@ -129,8 +130,7 @@ static int trampoline_install(struct guest *guest, size_t core, struct err *err)
     size_t instance;
     struct engine_extern function;
     const struct engine_extern imports[] = {guest->memory, guest->table};
-    if (engine_module_new(guest->engine, guest_trampoline, &guest->trampoline, err) != 0 ||
-        engine_instantiate(guest->store, guest->trampoline, imports, &instance, err) != 0) {
+    if (engine_instantiate(guest->store, guest->trampoline, imports, &instance, err) != 0) {
         return err_prefix(err, "the call trampoline");
     }
     bool found = engine_export(guest->store, instance, "call", ENGINE_FUNC, &function);
@@ -147,11 +147,27 @@ static int trampoline_install(struct guest *guest, size_t core, struct err *err)
     return 0;
 }
 
+/* The trampoline lies beside the core: compiling even its 100 bytes at boot costs 3 ms. */
+static int modules_open(struct guest *guest, const char *core_path, struct err *err)
+{
+    char path[PATH_BYTES_MAX];
+    const char *slash = strrchr(core_path, '/');
+    int dir_len = slash == NULL ? 0 : (int)(slash - core_path + 1);
+    int len = snprintf(path, sizeof path, "%.*s" GUEST_TRAMPOLINE_FILE, dir_len, core_path);
+    if (len < 0 || (size_t)len >= sizeof path) {
+        return err_set(err, ERR_USAGE, "the path %s is too long", core_path);
+    }
+    return engine_module_open(guest->engine, core_path, &guest->core, err) != 0 ||
+                   engine_module_open(guest->engine, path, &guest->trampoline, err) != 0
+               ? -1
+               : 0;
+}
+
 static int engine_start(struct guest *guest, const struct guest_config *config, struct err *err)
 {
     size_t core;
     if (engine_new(false, &guest->engine, err) != 0 ||
-        engine_module_open(guest->engine, config->core_path, &guest->core, err) != 0 ||
+        modules_open(guest, config->core_path, err) != 0 ||
         engine_store_new(guest->engine, config->memory_bytes_max, &guest->store, err) != 0 ||
         core_instantiate(guest, &core, err) != 0 || exports_find(guest, core, err) != 0 ||
         data_address(guest, core, "environ", &guest->environ_at, err) != 0 ||

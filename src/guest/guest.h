@@ -15,8 +15,10 @@
 
 struct guest;
 
+#define GUEST_TRAMPOLINE_FILE "trampoline.cwasm"
+
 struct guest_config {
-    const char *core_path;          /* precompiled core module */
+    const char *core_path;          /* precompiled core; GUEST_TRAMPOLINE_FILE lies beside it */
     const char *const *image_paths; /* read-only image layers, lowest first, NULL-terminated */
     uint64_t memory_bytes_max;      /* linear memory never grows past this */
     int warm;                       /* import ahead what most programs need (a zygote does) */

@@ -1,8 +1,9 @@
 /*
  * vitrine-precompile: makes, at set-up, what vitrine-cell maps at run time.
  *
- *   core IN.wasm OUT.cwasm
- *       lowers the exceptions of Pyodide's core and compiles it for this machine
+ *   core IN.wasm OUTDIR
+ *       lowers the exceptions of Pyodide's core and compiles it, and the call trampoline, for
+ *       this machine: core.cwasm, trampoline.cwasm
  *   image OUT.img GUESTDIR=HOSTDIR...
  *       packs folders of this machine into a read-only image
  *   bytecode OUT.img --core CORE.cwasm --image IN.img... --script S.py --root GUESTDIR
@@ -26,6 +27,7 @@
 #include "guest/dylink/lower.h"
 #include "guest/guest.h"
 #include "guest/run_on_stack.h"
+#include "guest/trampoline.h"
 #include "guest/vfs/image.h"
 #include "guest/vfs/vfs.h"
 
@@ -37,26 +39,41 @@ enum { IMAGES_MAX = 8, PATH_BYTES_MAX = 4096, DEPTH_MAX = 32 };
 
 /* ---- core ---------------------------------------------------------------------------------- */
 
+static int compile_to(struct engine *engine, struct span wasm, const char *path, struct err *err)
+{
+    cleanup_buf struct buf native;
+    buf_init(&native, NATIVE_BYTES_MAX);
+    if (engine_compile(engine, wasm, &native, err) != 0) {
+        return err_prefix(err, "%s", path);
+    }
+    return fd_write_file(path, buf_span(&native), err);
+}
+
 static int command_core(int argc, char **argv, struct err *err)
 {
-    if (argc != 3) {
-        return err_set(err, ERR_USAGE, "usage: vitrine-precompile core IN.wasm OUT.cwasm");
+    char trampoline[PATH_BYTES_MAX];
+    if (argc != 3 || (size_t)snprintf(trampoline, sizeof trampoline, "%s/" GUEST_TRAMPOLINE_FILE,
+                                      argv[2]) >= sizeof trampoline) {
+        return err_set(err, ERR_USAGE, "usage: vitrine-precompile core IN.wasm OUTDIR");
     }
+    char core[PATH_BYTES_MAX];
+    snprintf(core, sizeof core, "%s/core.cwasm", argv[2]);
     cleanup_buf struct buf wasm;
     cleanup_buf struct buf lowered;
-    cleanup_buf struct buf native;
     buf_init(&wasm, WASM_BYTES_MAX);
     buf_init(&lowered, WASM_BYTES_MAX);
-    buf_init(&native, NATIVE_BYTES_MAX);
     struct engine *engine = NULL;
     if (fd_read_file(argv[1], &wasm, err) != 0 ||
         lower_exceptions(buf_span(&wasm), &lowered, err) != 0 ||
         engine_new(true, &engine, err) != 0) {
         return -1;
     }
-    int result = engine_compile(engine, buf_span(&lowered), &native, err);
+    int result = compile_to(engine, buf_span(&lowered), core, err);
+    if (result == 0) {
+        result = compile_to(engine, guest_trampoline, trampoline, err);
+    }
     engine_free(engine);
-    return result == 0 ? fd_write_file(argv[2], buf_span(&native), err) : -1;
+    return result;
 }
 
 /* ---- image --------------------------------------------------------------------------------- */
