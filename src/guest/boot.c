@@ -39,6 +39,9 @@ static const char *const exports[GUEST_FUNCTION_COUNT] = {
     [GUEST_PYERR_PRINT] = "PyErr_Print",
     [GUEST_PY_GETVERSION] = "Py_GetVersion",
     [GUEST_PYRUN_SIMPLESTRING] = "PyRun_SimpleString",
+    [GUEST_PYOBJECT_VECTORCALL] = "PyObject_Vectorcall",
+    [GUEST_PYERR_GETRAISEDEXCEPTION] = "PyErr_GetRaisedException",
+    [GUEST_PY_DECREF] = "Py_DecRef",
 };
 
 /* ---- The instance ------------------------------------------------------------------------- */
@@ -166,6 +169,7 @@ static int modules_open(struct guest *guest, const char *core_path, struct err *
 static int engine_start(struct guest *guest, const struct guest_config *config, struct err *err)
 {
     size_t core;
+    struct guest_addr none = guest_addr(0);
     if (engine_new(false, &guest->engine, err) != 0 ||
         modules_open(guest, config->core_path, err) != 0 ||
         engine_store_new(guest->engine, config->memory_bytes_max, &guest->store, err) != 0 ||
@@ -176,6 +180,7 @@ static int engine_start(struct guest *guest, const struct guest_config *config, 
         trampoline_install(guest, core, err) != 0) {
         return -1;
     }
+    guest->none = none.at;
     return guest_call(guest, GUEST_CALL_CTORS, NULL, 0, NULL, err);
 }
 
@@ -382,7 +387,9 @@ static int runner_start(struct guest *guest, int warm, struct err *err)
         (void)guest_call(guest, GUEST_PYERR_PRINT, NULL, 0, NULL, err);
         return err_set(err, ERR_MISSING, "the guest's images have no vitrine.runner");
     }
-    if (attribute_get(guest, module, "run", &guest->run_function, err) != 0 ||
+    const uint32_t slots_bytes = 2 * sizeof(uint32_t);
+    if (guest_call(guest, GUEST_MALLOC, &slots_bytes, 1, &guest->call_slots, err) != 0 ||
+        attribute_get(guest, module, "step", &guest->step_function, err) != 0 ||
         attribute_get(guest, module, "prepare", &prepare, err) != 0 ||
         guest_call(guest, GUEST_PYBOOL_FROMLONG, &is_warm, 1, &flag, err) != 0) {
         return -1;

@@ -123,6 +123,50 @@ static void signals_connect(struct guest *guest)
     atomic_store(&guest->signal_switch, host);
 }
 
+/* Gives back references; 0 is none. */
+static int release(struct guest *guest, uint32_t object, struct err *err)
+{
+    return object == 0 ? 0 : guest_call(guest, GUEST_PY_DECREF, &object, 1, NULL, err);
+}
+
+/* Tells the runner what came of a step; *next is what to call now, or 0. */
+static int step_report(struct guest *guest, uint32_t value, uint32_t error, uint32_t *next,
+                       struct err *err)
+{
+    const uint32_t slots[] = {value != 0 ? value : guest->none, error != 0 ? error : guest->none};
+    if (guest_memory_write(guest, guest_addr(guest->call_slots), slots, sizeof slots) != 0) {
+        return err_set(err, ERR_TRAP, "the runner's memory is gone");
+    }
+    const uint32_t args[] = {guest->step_function, guest->call_slots, 2, 0};
+    return guest_call(guest, GUEST_PYOBJECT_VECTORCALL, args, 4, next, err);
+}
+
+/*
+ * Drives the runner (python/vitrine/runner.py, step): it says what to call, and the program's code
+ * is called from here, so that no frame of the runner is below the program's own.
+ */
+static int steps_run(struct guest *guest, struct err *err)
+{
+    uint32_t next = 0;
+    if (guest_call(guest, GUEST_PYOBJECT_CALLNOARGS, &guest->step_function, 1, &next, err) != 0) {
+        return -1;
+    }
+    while (next != 0 && next != guest->none) {
+        uint32_t value = 0;
+        uint32_t error = 0;
+        uint32_t after = 0;
+        if (guest_call(guest, GUEST_PYOBJECT_CALLNOARGS, &next, 1, &value, err) != 0 ||
+            (value == 0 &&
+             guest_call(guest, GUEST_PYERR_GETRAISEDEXCEPTION, NULL, 0, &error, err) != 0) ||
+            step_report(guest, value, error, &after, err) != 0 || release(guest, value, err) != 0 ||
+            release(guest, error, err) != 0 || release(guest, next, err) != 0) {
+            return -1;
+        }
+        next = after;
+    }
+    return 0;
+}
+
 void guest_run(struct guest *guest, struct span request, const struct guest_sink *sink,
                struct guest_end *end)
 {
@@ -135,11 +179,9 @@ void guest_run(struct guest *guest, struct span request, const struct guest_sink
     signals_connect(guest);
 
     struct err err;
-    uint32_t returned = 0;
-    if (guest_call(guest, GUEST_PYOBJECT_CALLNOARGS, &guest->run_function, 1, &returned, &err) !=
-        0) {
+    if (steps_run(guest, &err) != 0) {
         (void)guest_stop(guest, WIRE_END_TRAPPED, TRAP_EXIT_CODE, "%s", err.text);
-    } else if (returned == 0 || !guest->result_written) {
+    } else if (!guest->result_written) {
         (void)guest_stop(guest, WIRE_END_PROTOCOL, 1, "the program took the runner down with it");
     }
     guest->ended = true;

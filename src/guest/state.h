@@ -36,6 +36,9 @@ enum guest_function {
     GUEST_PYERR_PRINT,
     GUEST_PY_GETVERSION,
     GUEST_PYRUN_SIMPLESTRING,
+    GUEST_PYOBJECT_VECTORCALL,
+    GUEST_PYERR_GETRAISEDEXCEPTION,
+    GUEST_PY_DECREF,
     GUEST_FUNCTION_COUNT,
 };
 
@@ -48,7 +51,7 @@ struct guest_zone_rule {
     int time_s;
 };
 
-enum { GUEST_ZONE_NAME_MAX = 16 };
+enum { GUEST_ZONE_NAME_MAX = 16, GUEST_ZONE_TEXT_MAX = 64 };
 
 struct guest_zone {
     char standard_name[GUEST_ZONE_NAME_MAX + 1];
@@ -72,12 +75,16 @@ struct guest {
     struct span *images; /* mapped files */
     size_t image_count;
     struct guest_zone zone;
+    char zone_text[GUEST_ZONE_TEXT_MAX]; /* TZ as `zone` was made from it */
+    struct guest_addr zone_names_at[2];  /* where the C library keeps tzname[0] and [1] */
     struct guest_addr signal_switch_at;
     struct guest_addr environ_at; /* the C library's variable `environ` */
     struct abi_missing *missing;  /* one for each import that the platform does not have */
 
     uint64_t memory_bytes_max; /* of the request under way; at boot the ceiling */
-    uint32_t run_function;     /* PyObject * of vitrine.runner.run */
+    uint32_t step_function;    /* PyObject * of vitrine.runner.step */
+    uint32_t none;             /* PyObject * of None */
+    uint32_t call_slots;       /* room for two PyObject * in guest memory */
     char python_version[32];
 
     /* The run under way. */

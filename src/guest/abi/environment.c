@@ -56,18 +56,21 @@ static int zone_from_file(struct guest *guest, struct span name, struct guest_zo
                          : zone_parse((struct span){start + 1, (size_t)(end - start - 1)}, out);
 }
 
-struct guest_zone environment_zone(struct guest *guest)
+bool environment_zone_refresh(struct guest *guest)
 {
-    struct guest_zone zone = zone_utc();
+    char now[GUEST_ZONE_TEXT_MAX] = "";
     struct span text;
-    if (environment_get(guest, "TZ", &text) != 0) {
-        return zone;
+    if (environment_get(guest, "TZ", &text) == 0 && text.len < sizeof now) {
+        memcpy(now, text.base, text.len);
     }
-    if (text.len > 0 && text.base[0] == ':') {
-        text = (struct span){text.base + 1, text.len - 1};
+    if (strcmp(now, guest->zone_text) == 0) {
+        return false;
     }
-    if (text.len > 0 && zone_parse(text, &zone) != 0) {
-        (void)zone_from_file(guest, text, &zone);
+    memcpy(guest->zone_text, now, sizeof now);
+    guest->zone = zone_utc();
+    text = span_of(now[0] == ':' ? now + 1 : now);
+    if (text.len > 0 && zone_parse(text, &guest->zone) != 0) {
+        (void)zone_from_file(guest, text, &guest->zone);
     }
-    return zone;
+    return true;
 }

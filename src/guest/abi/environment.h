@@ -4,8 +4,11 @@
 
 #include "guest/state.h"
 
-/* The zone that TZ asks for in the guest's own environment, as it is now: a POSIX TZ string, or
- * the name of a zone file in the guest's /usr/share/zoneinfo. Anything else is UTC. */
-struct guest_zone environment_zone(struct guest *guest);
+/*
+ * Looks at TZ in the guest's own environment, as it is now, and sets guest->zone by it: a POSIX TZ
+ * string, or the name of a zone file in the guest's /usr/share/zoneinfo; anything else is UTC.
+ * Returns whether the zone is another one than before.
+ */
+bool environment_zone_refresh(struct guest *guest);
 
 #endif

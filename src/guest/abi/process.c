@@ -20,7 +20,8 @@ enum {
 
 static int process_exit(void *context, union engine_value *values)
 {
-    return guest_stop(context, WIRE_END_EXITED, abi_i32(values[0]), "the program ended its process");
+    return guest_stop(context, WIRE_END_EXITED, abi_i32(values[0]),
+                      "the program ended its process");
 }
 
 static int process_abort(void *context, union engine_value *values)

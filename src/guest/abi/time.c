@@ -112,11 +112,31 @@ static int gmtime_js(void *context, union engine_value *values)
     return 0;
 }
 
+enum { ZONE_NAME_BYTES = GUEST_ZONE_NAME_MAX + 1 };
+
+static void zone_names_write(struct guest *guest)
+{
+    (void)guest_memory_write(guest, guest->zone_names_at[0], guest->zone.standard_name,
+                             ZONE_NAME_BYTES);
+    (void)guest_memory_write(guest, guest->zone_names_at[1], guest->zone.daylight_name,
+                             ZONE_NAME_BYTES);
+}
+
+/* Emscripten's C library asks for the zone once and then never again, so a TZ that the program has
+ * set since is looked for at each local time; its names go where the C library reads them. */
+static void zone_refresh(struct guest *guest)
+{
+    if (environment_zone_refresh(guest) && guest->zone_names_at[0].at != 0) {
+        zone_names_write(guest);
+    }
+}
+
 static int localtime_js(void *context, union engine_value *values)
 {
     struct guest *guest = context;
     int64_t seconds = clamp_time((int64_t)values[0].i64);
     bool is_daylight;
+    zone_refresh(guest);
     int offset_s = zone_offset_s(&guest->zone, seconds, &is_daylight);
     (void)tm_write(guest, guest_addr(values[1].i32), seconds, offset_s, is_daylight);
     return 0;
@@ -168,6 +188,7 @@ static int mktime_js(void *context, union engine_value *values)
         return 0;
     }
     bool is_daylight;
+    zone_refresh(guest);
     int offset_s = zone_offset_s(&guest->zone, local - guest->zone.standard_east_s, &is_daylight);
     if (wanted >= 0) {
         offset_s = wanted > 0 ? guest->zone.daylight_east_s : guest->zone.standard_east_s;
@@ -179,21 +200,18 @@ static int mktime_js(void *context, union engine_value *values)
     return 0;
 }
 
-enum { ZONE_NAME_BYTES = GUEST_ZONE_NAME_MAX + 1 };
-
 /* _tzset_js(*timezone, *daylight, std_name[17], dst_name[17]) */
 static int tzset_js(void *context, union engine_value *values)
 {
     struct guest *guest = context;
-    guest->zone = environment_zone(guest);
-    const struct guest_zone *zone = &guest->zone;
+    (void)environment_zone_refresh(guest);
+    guest->zone_names_at[0] = guest_addr(values[2].i32);
+    guest->zone_names_at[1] = guest_addr(values[3].i32);
+    zone_names_write(guest);
     (void)guest_memory_write_u32(guest, guest_addr(values[0].i32),
-                                 (uint32_t)-zone->standard_east_s);
-    (void)guest_memory_write_u32(guest, guest_addr(values[1].i32), zone->has_daylight ? 1 : 0);
-    (void)guest_memory_write(guest, guest_addr(values[2].i32), zone->standard_name,
-                             ZONE_NAME_BYTES);
-    (void)guest_memory_write(guest, guest_addr(values[3].i32), zone->daylight_name,
-                             ZONE_NAME_BYTES);
+                                 (uint32_t)-guest->zone.standard_east_s);
+    (void)guest_memory_write_u32(guest, guest_addr(values[1].i32),
+                                 guest->zone.has_daylight ? 1 : 0);
     return 0;
 }
 
