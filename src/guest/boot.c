@@ -259,12 +259,9 @@ static const struct config_int {
     const char *name;
     uint64_t value;
 } config_ints[] = {
-
     {"utf8_mode", 1},       {"install_signal_handlers", 1}, {"write_bytecode", 0},
     {"use_environment", 0}, {"user_site_directory", 0},     {"pathconfig_warnings", 0},
-    {"site_import", 1},
-
-    {"buffered_stdio", 1},
+    {"site_import", 1},     {"buffered_stdio", 1},
 };
 
 static const struct config_text {
