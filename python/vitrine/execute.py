@@ -8,7 +8,7 @@ from vitrine import hooks, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType, ModuleType
+    from types import CodeType
 
 _RESULT_BYTES_DEFAULT = 1 << 20
 
@@ -53,20 +53,99 @@ class Loader:
         self._filename = filename
         self._source = source
 
-    def get_filename(self, _name: str) -> str:
+    def get_filename(self, _name: str = "__main__") -> str:
         return self._filename
 
-    def get_source(self, _name: str) -> str:
+    def get_source(self, _name: str = "__main__") -> str:
         return decode(self._source)
 
-    def is_package(self, _name: str) -> bool:
+    def is_package(self, _name: str = "__main__") -> bool:
         return False
+
+
+class Program:
+    """A request's program: its source, and the module ``__main__`` that it runs in."""
+
+    def __init__(self, request: Request) -> None:
+        self.filename = request.filename
+        self.source = request.code
+        self.result_bytes_max = request.result_bytes_max
+        self.main = type(sys)("__main__")
+        self.codes: list[CodeType] = []
+        self.wants_value = request.want_value
+
+    @property
+    def space(self) -> dict[str, object]:
+        """The program's global variables."""
+        return self.main.__dict__
+
+    def enter(self, request: Request) -> None:
+        """Make the surroundings that a script expects, and set the variables asked for."""
+        _set_environment(request.environment)
+        sys.argv = request.arguments or [self.filename]
+        folder = self.filename.rpartition("/")[0] if self.filename[:1] == "/" else _getcwd()
+        sys.path.insert(0, folder or "/")
+        self.space["__loader__"] = Loader(self.filename, self.source)
+        self.space["__builtins__"] = sys.modules["builtins"]
+        self.space["__file__"] = self.filename
+        self.space["__cached__"] = None
+        self.space.update(parse_globals(request.globals_json))
+        sys.modules["__main__"] = self.main
+        hooks.when_imported("linecache", lambda _: self.offer_source())
+
+    def compile(self) -> None:
+        """Compile to one code object; or to two, where the value of the second is wanted."""
+        self.codes = compile_source(self.source, self.filename, self.wants_value)
+        self.wants_value = len(self.codes) > 1
+
+    def lines(self) -> list[str]:
+        return [f"{line}\n" for line in decode(self.source).split("\n")]
+
+    def offer_source(self) -> None:
+        """Let tracebacks and warnings show lines of a program that is in no file."""
+        lines = self.lines()
+        sys.modules["linecache"].cache[self.filename] = (
+            len(self.source),
+            None,
+            lines,
+            self.filename,
+        )
+
+    def free(self) -> None:
+        """Drop all the program's variables at once, to get memory."""
+        self.space.clear()
+
+    def clear(self) -> None:
+        """Drop the program's variables as the interpreter does at exit: files get flushed, and
+        ``__del__`` runs. Private names go first, then the rest; ``__builtins__`` stays.
+        """
+        space = self.space
+        for private in (True, False):
+            for name in list(space):
+                if type(name) is not str or name == "__builtins__":
+                    continue
+                if (name[:1] == "_" and name[:2] != "__") is private:
+                    space[name] = None
+
+
+def _set_environment(items: list[str]) -> None:
+    if not items:
+        return
+    from os import environ  # noqa: PLC0415 - there since the interpreter's start
+
+    for item in items:
+        name, _, value = item.partition("=")
+        environ[name] = value
+    if "TZ" in environ:
+        import time  # noqa: PLC0415
+
+        time.tzset()
 
 
 def decode(source: bytes) -> str:
     """Decode a source file for display: by its cookie, with replacements, never an error."""
     encoding = "utf-8-sig"
-    if b"coding" in source[:1000]:
+    if b"coding" in b"".join(source.split(b"\n", 2)[:2]):
         import tokenize  # noqa: PLC0415 - heavy, and next to no program has a cookie
 
         try:
@@ -75,40 +154,6 @@ def decode(source: bytes) -> str:
             pass
     text = source.decode(encoding, "replace")
     return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def new_main(request: Request) -> "ModuleType":
-    """Make the module that the program runs in and the surroundings that a script expects."""
-    import os  # noqa: PLC0415 - there since the interpreter's start; bound late, not at boot
-
-    if request.environment:
-        for item in request.environment:
-            name, _, value = item.partition("=")
-            os.environ[name] = value
-        if any(item.startswith("TZ=") for item in request.environment):
-            import time  # noqa: PLC0415
-
-            time.tzset()
-    sys.argv = request.arguments or [request.filename]
-    folder = request.filename.rpartition("/")[0] if request.filename[:1] == "/" else _getcwd()
-    sys.path.insert(0, folder or "/")
-
-    main = type(sys)("__main__")
-    loader = Loader(request.filename, request.code)
-    space = main.__dict__
-    space["__loader__"] = loader
-    space["__builtins__"] = sys.modules["builtins"]
-    space["__file__"] = request.filename
-    space["__cached__"] = None
-    space.update(parse_globals(request.globals_json))
-    sys.modules["__main__"] = main
-    hooks.when_imported("linecache", lambda module: _offer_source(module, request, loader))
-    return main
-
-
-def _offer_source(linecache: "ModuleType", request: Request, loader: Loader) -> None:
-    """Let tracebacks and warnings show lines of a program that is no file; read when needed."""
-    linecache.cache[request.filename] = (lambda: loader.get_source("__main__"),)
 
 
 def parse_globals(text: bytes) -> dict[str, object]:
@@ -123,11 +168,8 @@ def parse_globals(text: bytes) -> dict[str, object]:
     return found
 
 
-def compile_program(source: bytes, filename: str, want_value: bool) -> "list[CodeType]":
-    """Compile a program into one code object; or two, where the value of the second is wanted.
-
-    Without ``want_value`` there is no detour over the syntax tree.
-    """
+def compile_source(source: bytes, filename: str, want_value: bool) -> "list[CodeType]":
+    """Compile a source; only a value that is wanted is worth the detour over the syntax tree."""
     check_source(source, filename)
     if not want_value:
         return [compile(source, filename, "exec", _TOP_LEVEL_AWAIT, True)]

@@ -3,11 +3,11 @@
 import sys
 
 from vitrine import BUILTINS as __builtins__  # noqa: N811
-from vitrine import execute, streams, wire
+from vitrine import repair, streams, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
+    from vitrine.execute import Program
 
 _MESSAGE_BYTES_MAX = 64 << 10
 _TRACEBACK_BYTES_MAX = 256 << 10
@@ -22,36 +22,40 @@ _recursion_limit = sys.getrecursionlimit()
 _written = False
 
 
-def finish(
-    request: execute.Request | None,
-    main: "ModuleType | None",
-    value: object,
-    error: BaseException | None,
-) -> None:
+def finish(program: "Program | None", value: object, error: BaseException | None) -> None:
     """Report the outcome, end the program as the interpreter's exit would, write the result."""
     _set_recursion_limit(_recursion_limit)  # a program's own may be too low to report with
-    if error is not None:
-        record = _failure(request, error)
-    else:
-        record = _success(request, value)
+    if isinstance(error, MemoryError):
+        repair.free_memory()
+    try:
+        record = _success(program, value) if error is None else _failure(program, error)
+    except BaseException as caught:  # noqa: BLE001 - an interrupt, or more broken than foreseen
+        repair.repair()
+        record = _failure(program, caught if error is None else error)
     value = error = None
     _run_exit_functions()
-    if main is not None:
-        _clear(main.__dict__)
+    if program is not None:
+        program.clear()
     streams.flush()
     _write(record)
 
 
 def give_up(error: BaseException) -> None:
     """Write a result with next to nothing in it, where reporting itself has failed."""
+    repair.repair()
     streams.flush()
     name = type(error).__name__.encode("utf-8", "replace")
+    try:
+        message = _text(str(error), _MESSAGE_BYTES_MAX)
+    except BaseException:  # noqa: BLE001 - not even that
+        message = b""
     code = _EXIT_INTERRUPTED if isinstance(error, KeyboardInterrupt) else _EXIT_FAILURE
     _write(
         wire.field(wire.RESULT_STATUS, b"run-error")
         + wire.field_u32(wire.RESULT_EXIT_CODE, code)
         + wire.field(wire.RESULT_ERROR_TYPE, name)
-        + wire.field(wire.RESULT_ERROR_TRACEBACK, name + b"\n")
+        + wire.field(wire.RESULT_ERROR_MESSAGE, message)
+        + wire.field(wire.RESULT_ERROR_TRACEBACK, (name + b": " + message).rstrip(b": ") + b"\n")
     )
 
 
@@ -63,13 +67,13 @@ def _write(record: bytes) -> None:
         wire.write_control(record)
 
 
-def _success(request: execute.Request, value: object) -> bytes:
+def _success(program: "Program | None", value: object) -> bytes:
     record = wire.field(wire.RESULT_STATUS, b"success") + wire.field_u32(wire.RESULT_EXIT_CODE, 0)
     if value is None:
         return record
     from vitrine import values  # noqa: PLC0415 - few programs have a value
 
-    text, note = values.encode(value, request.result_bytes_max)
+    text, note = values.encode(value, program.result_bytes_max)
     if text is not None:
         record += wire.field(wire.RESULT_VALUE, text)
     if note:
@@ -77,14 +81,12 @@ def _success(request: execute.Request, value: object) -> bytes:
     return record
 
 
-def _failure(request: execute.Request | None, error: BaseException) -> bytes:
+def _failure(program: "Program | None", error: BaseException) -> bytes:
     if isinstance(error, SystemExit):
         return _system_exit(error)
     from vitrine import tracebacks  # noqa: PLC0415 - an error is an exception
 
-    filename = request.filename if request is not None else "main.py"
-    source = request.code if request is not None else b""
-    found = tracebacks.describe(error, filename, source)
+    found = tracebacks.describe(error, program)
     code = _EXIT_INTERRUPTED if isinstance(error, KeyboardInterrupt) else _EXIT_FAILURE
     _call_excepthook(error)
     return (
@@ -136,11 +138,9 @@ def _call_excepthook(error: BaseException) -> None:
     except Exception as caught:  # noqa: BLE001 - said as the interpreter says it
         from vitrine import tracebacks  # noqa: PLC0415
 
-        broken = tracebacks.describe(caught, "", b"").text
-        original = tracebacks.describe(error, "", b"").text
-        streams.complain(
-            f"Error in sys.excepthook:\n{broken}\nOriginal exception was:\n{original}"
-        )
+        broken = tracebacks.describe(caught).text
+        original = tracebacks.describe(error).text
+        streams.complain(f"Error in sys.excepthook:\n{broken}\nOriginal exception was:\n{original}")
 
 
 def _run_exit_functions() -> None:
@@ -150,18 +150,6 @@ def _run_exit_functions() -> None:
             atexit._run_exitfuncs()
         except BaseException:  # noqa: BLE001, S110 - the run has ended already
             pass
-
-
-def _clear(space: dict[str, object]) -> None:
-    """Drop the program's variables as the interpreter does at exit: files get flushed, and
-    ``__del__`` runs. Private names go first, then the rest; ``__builtins__`` stays.
-    """
-    for private in (True, False):
-        for name in list(space):
-            if type(name) is not str or name == "__builtins__":
-                continue
-            if (name[:1] == "_" and name[:2] != "__") is private:
-                space[name] = None
 
 
 def _text(text: str, bytes_max: int) -> bytes:

@@ -11,7 +11,7 @@ import sys
 from _functools import partial
 
 from vitrine import BUILTINS as __builtins__  # noqa: N811
-from vitrine import entropy, execute, hooks, report, streams, wire
+from vitrine import entropy, execute, hooks, repair, report, streams, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ def prepare(warm: bool) -> None:
     hooks.when_imported("asyncio.unix_events", _patch_asyncio)
     if warm:
         _warm_up()
+    repair.remember()
+    if warm:
+        _freeze()
 
 
 def _patch_asyncio(unix_events: "ModuleType") -> None:
@@ -51,13 +54,29 @@ def _patch_asyncio(unix_events: "ModuleType") -> None:
 
 
 def _warm_up() -> None:
-    import gc  # noqa: PLC0415
-
     for name in _WARM.split():
         try:
             __import__(name)
         except ImportError:  # left out of this build, as some modules are in the guest
             continue
+    from vitrine import loop, tracebacks, values  # noqa: PLC0415, F401
+
+    # Reporting once fills the caches that the modules keep: regular expressions, for a start.
+    try:
+        compile("1 +* 2", "<warm>", "exec")
+    except SyntaxError as error:
+        tracebacks.describe(error)
+    try:
+        [].pop(0) + 1
+    except IndexError as error:
+        tracebacks.describe(error)
+    values.encode([1, "2", {"3": 4.0}], 1000)
+
+
+def _freeze() -> None:
+    """Keep the collector off what is there, so that cells do not copy the pages it lies on."""
+    import gc  # noqa: PLC0415
+
     gc.collect()
     gc.freeze()
 
@@ -97,21 +116,25 @@ def step(value: object = None, error: "BaseException | None" = None) -> "Step | 
 
 def _steps() -> "Generator[Step, Came, None]":
     entropy.reseed()
-    request = main = value = error = None
+    program = value = error = None
     codes = []
     try:
         request = execute.Request(wire.read_control())
-        main = execute.new_main(request)
-        codes = execute.compile_program(request.code, request.filename, request.want_value)
+        program = execute.Program(request)
+        program.enter(request)
+        program.compile()
+        codes = program.codes
     except BaseException as caught:  # noqa: BLE001 - a program that does not compile is an outcome
         error = caught
-    if any(execute.is_coroutine(code) for code in codes):
-        from vitrine import loop  # noqa: PLC0415 - it imports asyncio
+    if any([execute.is_coroutine(code) for code in codes]):
+        import asyncio  # noqa: F401, PLC0415 - first, so that its end brings in our loop
 
-        value, error = yield partial(loop.run_program, codes, main.__dict__)
+        from vitrine import loop  # noqa: PLC0415
+
+        value, error = yield partial(loop.run_program, codes, program.space)
     else:
         for code in codes:
-            value, error = yield partial(eval, code, main.__dict__)
+            value, error = yield partial(eval, code, program.space)
             if error is not None:
                 break
-    report.finish(request, main, value if len(codes) > 1 else None, error)
+    report.finish(program, value if program and program.wants_value else None, error)
