@@ -1,0 +1,99 @@
+/*
+ * Arguments and environment -> struct options. Runs in `vitrine`.
+ *
+ * One table (option_rows) says all there is to know of an option; parsing, --help, the manual page
+ * and shell completion are made from it. What is not on the command line is looked for in the
+ * environment variable VITRINE_NAME, and then has its default.
+ */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/limits.h"
+#include "pool/pool.h"
+
+enum command {
+    COMMAND_NONE = 0,
+    COMMAND_RUN = 1 << 0,
+    COMMAND_STDIO = 1 << 1,
+    COMMAND_VERSION = 1 << 2,
+    COMMAND_HELP = 1 << 3,
+    COMMAND_COMPLETION = 1 << 4,
+};
+enum { COMMANDS_WITH_POOL = COMMAND_RUN | COMMAND_STDIO | COMMAND_VERSION };
+
+struct command_row {
+    enum command command;
+    const char *name;
+    const char *operands;
+    const char *summary;
+};
+extern const struct command_row command_rows[];
+extern const size_t command_row_count;
+
+enum color_choice { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
+struct options {
+    enum command command;
+    bool help; /* --help was there: show it and do nothing else */
+    bool man;
+    bool json;
+    const char *code;
+    struct run_limits limits;
+    uint64_t spare_cells;
+    uint64_t cells_max;
+    const char *cell_path;
+    const char *guest_dir;
+    const char *env[LIMIT_ENV_COUNT_MAX + 1]; /* NAME=VALUE, NULL-terminated */
+    unsigned env_count;
+    int color;       /* enum color_choice */
+    int return_mode; /* enum result_mode */
+    int verbosity;   /* -q less than 0, -v more than 0 */
+    char **operands; /* what follows the options; operands[operand_count] is NULL */
+    int operand_count;
+};
+
+enum option_kind {
+    OPTION_FLAG,     /* bool */
+    OPTION_TEXT,     /* const char * */
+    OPTION_BYTES,    /* uint64_t: 4096, 64K, 512M, 1G */
+    OPTION_DURATION, /* uint64_t milliseconds: 1.5, 500ms, 30s, 2m, 1h */
+    OPTION_COUNT,    /* uint64_t */
+    OPTION_CHOICE,   /* int, the index of a word of `argument`, which is a|b|c */
+    OPTION_ENV,      /* appends to env */
+    OPTION_LESS,     /* int, one less */
+    OPTION_MORE,     /* int, one more */
+};
+
+struct option_row {
+    const char *name; /* long name, without dashes */
+    char letter;      /* or 0 */
+    enum option_kind kind;
+    const char *argument; /* NULL when it takes none */
+    unsigned commands;    /* bits of enum command */
+    bool is_hidden;       /* in no help text */
+    bool has_variable;    /* VITRINE_NAME is looked at */
+    size_t offset;        /* in struct options */
+    uint64_t min;
+    uint64_t max;
+    const char *help; /* "%s" stands for the default */
+    const char *default_text;
+};
+extern const struct option_row option_rows[];
+extern const size_t option_row_count;
+
+/* "VITRINE_GUEST_DIR" for "guest-dir". */
+enum { OPTION_VARIABLE_MAX = 64 };
+void option_variable(const struct option_row *row, char out[OPTION_VARIABLE_MAX]);
+
+/* Fills *out, which borrows from argv and the environment. 0, or -1 with ERR_USAGE. */
+int options_parse(int argc, char **argv, struct options *out, struct err *err);
+
+/* The units of OPTION_BYTES and OPTION_DURATION; 0 or -1. */
+int option_parse_bytes(const char *text, uint64_t *out);
+int option_parse_duration(const char *text, uint64_t *out_ms);
+
+#endif

@@ -1,0 +1,363 @@
+/* vitrine run: one program, its output as it is produced, its exit status as ours. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/parts.h"
+#include "cli/terminal.h"
+#include "result/render.h"
+#include "result/transcript.h"
+#include "wire/wire.h"
+
+enum { SIGNAL_COUNT = 3 };
+
+struct stream {
+    int fd;
+    bool is_terminal;
+    struct terminal_filter filter;
+};
+
+struct run {
+    const struct options *options;
+    uv_loop_t loop;
+    uv_signal_t signals[SIGNAL_COUNT];
+    unsigned signal_count; /* how often we were asked to stop */
+    struct pool *pool;
+    struct pool_run *current;     /* NULL once it is done */
+    struct stream streams[2];     /* by enum run_stream */
+    bool is_unread;               /* nobody reads our output any more */
+    struct transcript transcript; /* with --json */
+    int exit_status;
+};
+
+static bool has_color(const struct run *run)
+{
+    switch ((enum color_choice)run->options->color) {
+    case COLOR_ALWAYS: return true;
+    case COLOR_NEVER: return false;
+    case COLOR_AUTO: break;
+    }
+    const char *none = getenv("NO_COLOR");
+    return run->streams[RUN_STDERR].is_terminal && (none == NULL || *none == '\0');
+}
+
+static void write_stream(struct run *run, struct stream *stream, struct span bytes)
+{
+    if (run->is_unread || bytes.len == 0) {
+        return;
+    }
+    if (fd_write_full(stream->fd, bytes.base, bytes.len) != 0) {
+        run->is_unread = true;
+        if (run->current != NULL) {
+            pool_run_cancel(run->current);
+        }
+    }
+}
+
+/* Shows bytes of the program: to a pipe or a file as they are, to a terminal made safe. */
+static void show(struct run *run, enum run_stream which, struct span bytes)
+{
+    struct stream *stream = &run->streams[which];
+    if (!stream->is_terminal) {
+        write_stream(run, stream, bytes);
+        return;
+    }
+    cleanup_buf struct buf safe;
+    buf_init(&safe, 4 * bytes.len + 4 * TERMINAL_HELD_MAX);
+    if (terminal_filter(&stream->filter, bytes, &safe) == 0) {
+        write_stream(run, stream, buf_span(&safe));
+    }
+}
+
+static void finish_streams(struct run *run)
+{
+    cleanup_buf struct buf rest;
+    buf_init(&rest, 16);
+    for (unsigned i = 0; i < 2; i++) {
+        buf_clear(&rest);
+        if (terminal_finish(&run->streams[i].filter, &rest) == 0) {
+            write_stream(run, &run->streams[i], buf_span(&rest));
+        }
+    }
+}
+
+/* A line of ours on standard error. The text comes from the pool and may quote the guest. */
+static void say(struct run *run, struct span text)
+{
+    bool color = has_color(run);
+    write_stream(run, &run->streams[RUN_STDERR],
+                 span_of(color ? "\x1B[1;31mvitrine:\x1B[0m " : "vitrine: "));
+    show(run, RUN_STDERR, text);
+    write_stream(run, &run->streams[RUN_STDERR], span_of("\n"));
+}
+
+static const struct limit_option {
+    enum wire_limit bit;
+    const char *hint;
+} limit_options[] = {
+    {WIRE_LIMIT_TIME, "--timeout"},          {WIRE_LIMIT_MEMORY, "--memory"},
+    {WIRE_LIMIT_OUTPUT, "--output-limit"},   {WIRE_LIMIT_RESULT, "--result-limit"},
+    {WIRE_LIMIT_FILE_BYTES, "--file-bytes"}, {WIRE_LIMIT_FILE_COUNT, "--file-count"},
+};
+
+static const char *limit_option_name(uint32_t limits)
+{
+    for (size_t i = 0; i < sizeof limit_options / sizeof *limit_options; i++) {
+        if ((limits & limit_options[i].bit) != 0) {
+            return limit_options[i].hint;
+        }
+    }
+    return NULL;
+}
+
+/* "the time limit of 60 s was reached (see --timeout)" */
+static void say_limit(struct run *run, const struct outcome *outcome)
+{
+    char line[256];
+    const char *option = limit_option_name(outcome->limits);
+    if (option == NULL) {
+        say(run, result_error_text(outcome));
+        return;
+    }
+    if ((outcome->limits & WIRE_LIMIT_TIME) != 0) {
+        double seconds = (double)run->options->limits.wall_ms / 1000;
+        snprintf(line, sizeof line, "the time limit of %g s was reached (see %s)", seconds, option);
+    } else {
+        snprintf(line, sizeof line, "the %s limit was reached (see %s)",
+                 result_limit_name(outcome->limits), option);
+    }
+    say(run, span_of(line));
+}
+
+/* What is left to be said when the output is complete. */
+static void say_end(struct run *run, const struct outcome *outcome)
+{
+    bool is_traceback = outcome->error_type.len > 0 || outcome->status == OUTCOME_RUN_ERROR;
+    switch (outcome->status) {
+    case OUTCOME_SUCCESS: break;
+    case OUTCOME_RUN_ERROR: show(run, RUN_STDERR, outcome->error_traceback); break;
+    case OUTCOME_LIMIT:
+        if (is_traceback) {
+            show(run, RUN_STDERR, outcome->error_traceback);
+        }
+        say_limit(run, outcome);
+        break;
+    case OUTCOME_CANCELLED:
+        if (run->signal_count == 0 && !run->is_unread) {
+            say(run, result_error_text(outcome));
+        }
+        break;
+    case OUTCOME_CRASH:
+    case OUTCOME_REFUSED:
+    case OUTCOME_INSTALL_ERROR: say(run, result_error_text(outcome)); break;
+    }
+}
+
+static void print_json(struct run *run, const struct outcome *outcome)
+{
+    struct result result;
+    cleanup_buf struct buf text;
+    buf_init(&text, LIMIT_RESPONSE_BYTES_MAX);
+    transcript_finish(&run->transcript);
+    result_open(&result, outcome, &run->transcript);
+    if (result_append_structured(&text, &result) != 0 || buf_append_char(&text, '\n') != 0) {
+        say(run, span_of("the result is too large to be printed as JSON"));
+        run->exit_status = EXIT_OURS;
+        return;
+    }
+    write_stream(run, &run->streams[RUN_STDOUT], buf_span(&text));
+}
+
+static void on_output(void *context, enum run_stream stream, struct span bytes)
+{
+    struct run *run = context;
+    if (run->options->json) {
+        transcript_add(&run->transcript, stream, bytes);
+    } else {
+        show(run, stream, bytes);
+    }
+}
+
+static void close_signals(struct run *run)
+{
+    for (unsigned i = 0; i < SIGNAL_COUNT; i++) {
+        uv_close((uv_handle_t *)&run->signals[i], NULL);
+    }
+}
+
+static void on_closed(void *context)
+{
+    close_signals(context);
+}
+
+static void on_done(void *context, const struct outcome *outcome)
+{
+    struct run *run = context;
+    run->current = NULL;
+    if (run->exit_status == 0) {
+        run->exit_status = outcome->status == OUTCOME_REFUSED ? EXIT_OURS : outcome->exit_code;
+    }
+    if (run->options->json) {
+        print_json(run, outcome);
+    } else {
+        finish_streams(run);
+        say_end(run, outcome);
+    }
+    if (run->is_unread) {
+        run->exit_status = EXIT_UNREAD;
+    }
+    pool_close(run->pool, on_closed, run);
+}
+
+/* The first signal asks the program to end, so that it can clean up; the second insists. */
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct run *run = handle->data;
+    run->exit_status = number == SIGINT ? EXIT_INTERRUPTED : 128 + number;
+    if (run->current == NULL) {
+        return;
+    }
+    if (run->signal_count++ == 0) {
+        pool_run_cancel(run->current);
+    } else {
+        _exit(run->exit_status); /* the cells end with us: their socket closes */
+    }
+}
+
+static void watch_signals(struct run *run)
+{
+    static const int numbers[SIGNAL_COUNT] = {SIGINT, SIGTERM, SIGHUP};
+    for (unsigned i = 0; i < SIGNAL_COUNT; i++) {
+        uv_signal_init(&run->loop, &run->signals[i]);
+        run->signals[i].data = run;
+        uv_signal_start(&run->signals[i], on_signal, numbers[i]);
+    }
+}
+
+/* The program's text, its name for tracebacks, and its sys.argv. */
+struct program {
+    struct buf code;
+    const char *filename;
+    const char *argv[LIMIT_ARGV_COUNT_MAX + 1];
+};
+
+static int read_code(const struct options *options, struct program *out, struct err *err)
+{
+    const char *path = options->operands[0];
+    if (strcmp(path, "-") == 0) {
+        out->filename = "<stdin>";
+        return fd_read_all(STDIN_FILENO, &out->code, err);
+    }
+    out->filename = path;
+    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return err_system(err, "cannot open %s", path);
+    }
+    return fd_read_all(fd, &out->code, err);
+}
+
+static int fill_argv(const struct options *options, int first, const char *name,
+                     struct program *out, struct err *err)
+{
+    if (options->operand_count - first > (int)LIMIT_ARGV_COUNT_MAX - 1) {
+        return err_set(err, ERR_USAGE, "more than %u arguments", LIMIT_ARGV_COUNT_MAX);
+    }
+    unsigned count = 0;
+    out->argv[count++] = name;
+    for (int i = first; i < options->operand_count; i++) {
+        out->argv[count++] = options->operands[i];
+    }
+    out->argv[count] = NULL;
+    return 0;
+}
+
+static int load_program(const struct options *options, struct program *out, struct err *err)
+{
+    buf_init(&out->code, LIMIT_CODE_BYTES_MAX);
+    if (options->code != NULL) {
+        out->filename = "<string>";
+        if (buf_append_text(&out->code, options->code) != 0) {
+            return err_set(err, ERR_LIMIT, "the code has more than %llu bytes",
+                           LIMIT_CODE_BYTES_MAX);
+        }
+        return fill_argv(options, 0, "-c", out, err);
+    }
+    if (read_code(options, out, err) != 0) {
+        return err->code == ERR_LIMIT ? err_set(err, ERR_LIMIT, "%s has more than %llu bytes",
+                                                out->filename, LIMIT_CODE_BYTES_MAX)
+                                      : -1;
+    }
+    /* `vitrine run FILE -- ARGS` and `vitrine run FILE ARGS` are the same. */
+    bool has_dashes = options->operand_count > 1 && strcmp(options->operands[1], "--") == 0;
+    return fill_argv(options, has_dashes ? 2 : 1, options->operands[0], out, err);
+}
+
+static int start(struct run *run, const struct program *program, struct err *err)
+{
+    const struct options *options = run->options;
+    struct parts parts;
+    if (parts_find(options, &parts, err) != 0) {
+        return -1;
+    }
+    /* A single program: nothing is made ahead that it may not need. */
+    struct pool_config config = {.cell_path = parts.cell_path,
+                                 .guest_dir = parts.guest_dir,
+                                 .cells_max = 1,
+                                 .memory_bytes_max = options->limits.memory_bytes};
+    if (pool_new(&run->loop, &config, &run->pool, err) != 0) {
+        return -1;
+    }
+    struct run_request request = {.code = buf_span(&program->code),
+                                  .filename = program->filename,
+                                  .argv = program->argv,
+                                  .env = options->env,
+                                  .want_value = options->json,
+                                  .limits = options->limits};
+    struct run_events events = {.context = run, .output = on_output, .done = on_done};
+    return pool_run(run->pool, &request, &events, &run->current, err);
+}
+
+static int refuse(const struct err *err)
+{
+    log_error("%s", err->text);
+    return err->code == ERR_USAGE ? EXIT_MISTAKE : EXIT_OURS;
+}
+
+int command_run(const struct options *options)
+{
+    static struct program program;
+    static struct run run;
+    struct err err;
+    run = (struct run){.options = options};
+    run.streams[RUN_STDOUT] = (struct stream){.fd = STDOUT_FILENO};
+    run.streams[RUN_STDERR] = (struct stream){.fd = STDERR_FILENO};
+    run.streams[RUN_STDOUT].is_terminal = isatty(STDOUT_FILENO) == 1;
+    run.streams[RUN_STDERR].is_terminal = isatty(STDERR_FILENO) == 1;
+    transcript_init(&run.transcript, options->limits.output_bytes + LIMIT_OUTPUT_FRAME_BYTES_MAX);
+    if (load_program(options, &program, &err) != 0) {
+        return refuse(&err);
+    }
+    uv_loop_init(&run.loop);
+    watch_signals(&run);
+    if (start(&run, &program, &err) != 0) {
+        log_error("%s", err.text);
+        run.exit_status = EXIT_OURS;
+        if (run.pool == NULL) {
+            close_signals(&run);
+        } else {
+            pool_close(run.pool, on_closed, &run);
+        }
+    }
+    buf_free(&program.code);
+    uv_run(&run.loop, UV_RUN_DEFAULT);
+    uv_loop_close(&run.loop);
+    transcript_free(&run.transcript);
+    return run.exit_status;
+}

@@ -1,0 +1,197 @@
+/* vitrine stdio: the Model Context Protocol on standard input and output. */
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/parts.h"
+#include "mcp/session.h"
+#include "transport/stdio.h"
+
+enum { SIGNAL_COUNT = 3 };
+
+/*
+ * The end comes in steps: the client hangs up (calls that run get LIMIT_EOF_GRACE_MS to finish) or
+ * a signal comes (they get nothing); then the pool ends, the transport writes what waits, and we
+ * exit. The same grace bounds a client that does not read.
+ */
+struct server {
+    uv_loop_t loop;
+    uv_signal_t signals[SIGNAL_COUNT];
+    uv_timer_t grace;
+    struct pool *pool;
+    struct stdio *stdio;
+    struct mcp_session *session;
+    bool has_hung_up;
+    bool is_ending;
+};
+
+static void close_rest(void *context)
+{
+    struct server *server = context;
+    server->stdio = NULL;
+    for (unsigned i = 0; i < SIGNAL_COUNT; i++) {
+        uv_close((uv_handle_t *)&server->signals[i], NULL);
+    }
+    uv_close((uv_handle_t *)&server->grace, NULL);
+}
+
+static void close_transport(void *context)
+{
+    struct server *server = context;
+    stdio_close(server->stdio, close_rest, server);
+}
+
+static void give_up(uv_timer_t *timer)
+{
+    (void)timer;
+    log_warning("the client does not read: what waited for it is lost");
+    _exit(0);
+}
+
+static void begin_end(struct server *server)
+{
+    if (server->is_ending) {
+        return;
+    }
+    server->is_ending = true;
+    mcp_session_cancel_all(server->session);
+    uv_timer_start(&server->grace, give_up, 2 * LIMIT_EOF_GRACE_MS, 0);
+    pool_close(server->pool, close_transport, server);
+}
+
+static void on_grace_over(uv_timer_t *timer)
+{
+    begin_end(timer->data);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    (void)number;
+    begin_end(handle->data);
+}
+
+static void on_message(void *context, struct span line)
+{
+    struct server *server = context;
+    if (!server->is_ending) {
+        mcp_session_receive(server->session, line);
+    }
+}
+
+static void on_oversized(void *context)
+{
+    struct server *server = context;
+    mcp_session_refuse_oversized(server->session);
+}
+
+static void on_ended(void *context, bool has_failed)
+{
+    struct server *server = context;
+    server->has_hung_up = true;
+    if (!server->is_ending) {
+        bool at_once = has_failed || mcp_session_running(server->session) == 0;
+        uv_timer_start(&server->grace, on_grace_over, at_once ? 0 : LIMIT_EOF_GRACE_MS, 0);
+    }
+}
+
+static void on_idle(void *context)
+{
+    struct server *server = context;
+    if (server->has_hung_up && !server->is_ending) {
+        /* By the timer, because this is said from inside the pool. */
+        uv_timer_start(&server->grace, on_grace_over, 0, 0);
+    }
+}
+
+static void send_message(void *context, struct buf *message)
+{
+    struct server *server = context;
+    stdio_send(server->stdio, message);
+}
+
+static bool is_congested(void *context)
+{
+    struct server *server = context;
+    return stdio_is_congested(server->stdio);
+}
+
+static void on_ready(void *context, const struct err *err)
+{
+    struct server *server = context;
+    if (err != NULL && err->code != ERR_NONE) {
+        log_error("%s", err->text); /* calls are answered with it; the client may still ask */
+    } else {
+        struct pool_info info = pool_info(server->pool);
+        log_info("Python %s is ready after %llu ms", info.python_version,
+                 (unsigned long long)info.boot_us / 1000);
+    }
+}
+
+static void watch_signals(struct server *server)
+{
+    static const int numbers[SIGNAL_COUNT] = {SIGINT, SIGTERM, SIGHUP};
+    for (unsigned i = 0; i < SIGNAL_COUNT; i++) {
+        uv_signal_init(&server->loop, &server->signals[i]);
+        server->signals[i].data = server;
+        uv_signal_start(&server->signals[i], on_signal, numbers[i]);
+    }
+    uv_timer_init(&server->loop, &server->grace);
+    server->grace.data = server;
+}
+
+static int start_pool(struct server *server, const struct options *options, struct err *err)
+{
+    struct parts parts;
+    if (parts_find(options, &parts, err) != 0) {
+        return -1;
+    }
+    struct pool_config config = {.cell_path = parts.cell_path,
+                                 .guest_dir = parts.guest_dir,
+                                 .spare_cells = (unsigned)options->spare_cells,
+                                 .cells_max = (unsigned)options->cells_max,
+                                 .warm = true,
+                                 .memory_bytes_max = options->limits.memory_bytes};
+    if (pool_new(&server->loop, &config, &server->pool, err) != 0) {
+        return -1;
+    }
+    pool_on_ready(server->pool, on_ready, server);
+    return 0;
+}
+
+static int start(struct server *server, const struct options *options, struct err *err)
+{
+    struct mcp_events events = {
+        .context = server, .send = send_message, .is_congested = is_congested, .idle = on_idle};
+    struct stdio_events transport = {
+        .context = server, .message = on_message, .oversized = on_oversized, .ended = on_ended};
+    if (start_pool(server, options, err) != 0) {
+        return -1;
+    }
+    struct mcp_config config = {.loop = &server->loop,
+                                .pool = server->pool,
+                                .limits = options->limits,
+                                .return_mode = (enum result_mode)options->return_mode};
+    server->session = mcp_session_new(&config, &events);
+    if (server->session == NULL) {
+        return err_set(err, ERR_MEMORY, "out of memory");
+    }
+    return stdio_open(&server->loop, STDIN_FILENO, STDOUT_FILENO, &transport, &server->stdio, err);
+}
+
+int command_stdio(const struct options *options)
+{
+    static struct server server;
+    struct err err;
+    uv_loop_init(&server.loop);
+    if (start(&server, options, &err) != 0) {
+        log_error("%s", err.text);
+        return EXIT_OURS;
+    }
+    watch_signals(&server);
+    uv_run(&server.loop, UV_RUN_DEFAULT);
+    mcp_session_free(server.session);
+    uv_loop_close(&server.loop);
+    return 0;
+}

@@ -1,0 +1,325 @@
+/* Runs of the tool: from tools/call to its result, with logs and progress on the way. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/jtext.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "mcp/internal.h"
+#include "mcp/tool.h"
+
+enum { PROGRESS_INTERVAL_MS = 1000 };
+
+struct mcp_call {
+    struct mcp_session *session;
+    struct mcp_call *next;
+    struct mcp_call **link; /* what points to this one */
+    struct mcp_batch *batch;
+    enum mcp_era era;
+    enum mcp_level level;
+    struct buf id;             /* JSON text */
+    struct buf progress_token; /* JSON text, or empty */
+    uv_timer_t progress_timer; /* runs when there is a token */
+    uint64_t started_us;
+    struct pool_run *run;
+    bool is_cancelled; /* nothing is sent for it any more */
+    struct transcript transcript;
+};
+
+static void send_notification(struct mcp_call *call, struct buf *message, int failed)
+{
+    struct mcp_session *session = call->session;
+    if (failed != 0) {
+        log_warning("a notification was dropped: out of memory");
+        buf_free(message);
+        return;
+    }
+    session->events.send(session->events.context, message);
+}
+
+static bool may_notify(const struct mcp_call *call)
+{
+    return !call->is_cancelled &&
+           !call->session->events.is_congested(call->session->events.context);
+}
+
+static const char log_head[] =
+    "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":";
+
+/* A line of output as a log message: stdout is "info", stderr is "warning". */
+static void on_line(void *context, enum run_stream stream, struct span line)
+{
+    struct mcp_call *call = context;
+    enum mcp_level level = stream == RUN_STDOUT ? LEVEL_INFO : LEVEL_WARNING;
+    if (level < call->level || !may_notify(call)) {
+        return;
+    }
+    struct buf message;
+    buf_init(&message, LIMIT_RESPONSE_BYTES_MAX);
+    int failed = buf_append_format(&message, "%s\"%s\",\"data\":", log_head, level_name(level));
+    failed |= jtext_append_string(&message, line);
+    failed |= buf_append_text(&message, "}}");
+    send_notification(call, &message, failed);
+}
+
+static void on_progress(uv_timer_t *timer)
+{
+    struct mcp_call *call = timer->data;
+    if (!may_notify(call)) {
+        return;
+    }
+    struct buf message;
+    buf_init(&message, 64 * KIB);
+    struct span token = buf_span(&call->progress_token);
+    int failed = buf_append_text(&message, "{\"jsonrpc\":\"2.0\",\"method\":"
+                                           "\"notifications/progress\",\"params\":{"
+                                           "\"progressToken\":");
+    failed |= buf_append(&message, token.base, token.len);
+    failed |= buf_append_format(&message, ",\"progress\":%.3f,\"total\":%.3f}}",
+                                (double)(clock_monotonic_us() - call->started_us) / 1e6,
+                                (double)call->session->config.limits.wall_ms / 1e3);
+    send_notification(call, &message, failed);
+}
+
+static void on_output(void *context, enum run_stream stream, struct span bytes)
+{
+    struct mcp_call *call = context;
+    transcript_add(&call->transcript, stream, bytes);
+}
+
+static void free_call(uv_handle_t *timer)
+{
+    struct mcp_call *call = timer->data;
+    transcript_free(&call->transcript);
+    buf_free(&call->id);
+    buf_free(&call->progress_token);
+    free(call);
+}
+
+/* Takes the call out of the session; its memory follows when the loop has let go of its timer. */
+static void end_call(struct mcp_call *call)
+{
+    struct mcp_session *session = call->session;
+    *call->link = call->next;
+    if (call->next != NULL) {
+        call->next->link = call->link;
+    }
+    uv_close((uv_handle_t *)&call->progress_timer, free_call);
+    if (--session->call_count == 0) {
+        session->events.idle(session->events.context);
+    }
+}
+
+static int append_result(struct buf *out, const struct mcp_call *call,
+                         const struct outcome *outcome)
+{
+    struct result result;
+    cleanup_buf struct buf text;
+    buf_init(&text, out->bytes_max);
+    result_open(&result, outcome, &call->transcript);
+    if (result_append_text(&text, call->session->config.return_mode, &result) != 0 ||
+        session_append_result_head(out, call->era, buf_span(&call->id), true) != 0 ||
+        buf_append_text(out, "\"content\":[{\"type\":\"text\",\"text\":") != 0 ||
+        jtext_append_string(out, buf_span(&text)) != 0 || buf_append_text(out, "}]") != 0) {
+        return -1;
+    }
+    if (call->era >= ERA_2025_06_18 && (buf_append_text(out, ",\"structuredContent\":") != 0 ||
+                                        result_append_structured(out, &result) != 0)) {
+        return -1;
+    }
+    return buf_append_format(out, ",\"isError\":%s}}",
+                             outcome->status == OUTCOME_SUCCESS ? "false" : "true");
+}
+
+static void answer_call(struct mcp_call *call, const struct outcome *outcome)
+{
+    struct buf message;
+    buf_init(&message, LIMIT_RESPONSE_BYTES_MAX);
+    transcript_finish(&call->transcript);
+    if (append_result(&message, call, outcome) == 0) {
+        session_answer(call->session, call->batch, &message);
+        return;
+    }
+    buf_free(&message);
+    session_answer_error(call->session, call->batch, buf_span(&call->id), RPC_INTERNAL_ERROR,
+                         "The result is too large; run the server with a lower --output-limit",
+                         (struct span){NULL, 0});
+}
+
+static void on_done(void *context, const struct outcome *outcome)
+{
+    struct mcp_call *call = context;
+    if (call->is_cancelled) {
+        session_release_batch(call->session, call->batch);
+    } else {
+        answer_call(call, outcome);
+    }
+    end_call(call);
+}
+
+/* An answer without a run, in the form that every result of the tool has. */
+static void answer_refused(struct mcp_call *call, const char *reason)
+{
+    struct outcome outcome = {
+        .status = OUTCOME_REFUSED, .exit_code = 125, .error_message = span_of(reason)};
+    answer_call(call, &outcome);
+    end_call(call);
+}
+
+static struct mcp_call *new_call(struct mcp_session *session, const struct mcp_request *request)
+{
+    struct mcp_call *call = calloc(1, sizeof *call);
+    if (call == NULL) {
+        return NULL;
+    }
+    struct span id = request->rpc.id;
+    struct span token = request->progress_token;
+    call->session = session;
+    call->batch = request->batch;
+    call->era = request->era;
+    call->level = request->level;
+    buf_init(&call->id, LIMIT_REQUEST_ID_CHARS_MAX);
+    buf_init(&call->progress_token, LIMIT_REQUEST_ID_CHARS_MAX);
+    transcript_init(&call->transcript,
+                    session->config.limits.output_bytes + LIMIT_OUTPUT_FRAME_BYTES_MAX);
+    if (buf_append(&call->id, id.base, id.len) != 0 ||
+        buf_append(&call->progress_token, token.base, token.len) != 0) {
+        buf_free(&call->id);
+        free(call);
+        return NULL;
+    }
+    call->transcript.line = on_line;
+    call->transcript.context = call;
+    call->started_us = clock_monotonic_us();
+    uv_timer_init(session->config.loop, &call->progress_timer);
+    call->progress_timer.data = call;
+    return call;
+}
+
+static void link_call(struct mcp_session *session, struct mcp_call *call)
+{
+    call->next = session->calls;
+    call->link = &session->calls;
+    if (call->next != NULL) {
+        call->next->link = &call->next;
+    }
+    session->calls = call;
+    session->call_count++;
+}
+
+static void run_call(struct mcp_call *call, const struct tool_arguments *arguments)
+{
+    const struct mcp_config *config = &call->session->config;
+    struct err err;
+    struct run_request request = {.code = buf_span(&arguments->code),
+                                  .filename = "main.py",
+                                  .globals_json = arguments->globals,
+                                  .want_value = true,
+                                  .limits = config->limits};
+    struct run_events events = {.context = call, .output = on_output, .done = on_done};
+    if (call->progress_token.len > 0) {
+        uv_timer_start(&call->progress_timer, on_progress, PROGRESS_INTERVAL_MS,
+                       PROGRESS_INTERVAL_MS);
+    }
+    if (pool_run(config->pool, &request, &events, &call->run, &err) != 0) {
+        answer_refused(call, err.text);
+    }
+}
+
+static void refuse(struct mcp_session *session, const struct mcp_request *request,
+                   enum rpc_code code, const char *text)
+{
+    session_answer_error(session, request->batch, request->rpc.id, code, text,
+                         (struct span){NULL, 0});
+}
+
+/* Whether the request names our tool and has its arguments in an object; else answers it. */
+static bool find_tool(struct mcp_session *session, const struct mcp_request *request,
+                      struct span *arguments)
+{
+    struct span name;
+    *arguments = (struct span){NULL, 0};
+    if (!jtext_find(request->rpc.params, "name", &name) || jtext_type(name) != JTEXT_STRING) {
+        refuse(session, request, RPC_INVALID_PARAMS, "name must be a string");
+        return false;
+    }
+    if (!jtext_string_is(name, tool_name)) {
+        char text[160];
+        int shown = name.len > 100 ? 100 : (int)name.len;
+        snprintf(text, sizeof text, "Unknown tool: %.*s", shown, name.base);
+        refuse(session, request, RPC_INVALID_PARAMS, text);
+        return false;
+    }
+    if (jtext_find(request->rpc.params, "arguments", arguments) &&
+        jtext_type(*arguments) != JTEXT_OBJECT) {
+        refuse(session, request, RPC_INVALID_PARAMS, "arguments must be an object");
+        return false;
+    }
+    return true;
+}
+
+void call_start(struct mcp_session *session, const struct mcp_request *request)
+{
+    struct span members;
+    struct tool_arguments arguments;
+    struct err err;
+    if (!find_tool(session, request, &members)) {
+        return;
+    }
+    int failed = tool_read_arguments(members, &arguments, &err);
+    struct mcp_call *call = NULL;
+    if (failed != 0 && request->era < ERA_2025_11_25) {
+        refuse(session, request, RPC_INVALID_PARAMS, err.text);
+    } else if ((call = new_call(session, request)) == NULL) {
+        refuse(session, request, RPC_INTERNAL_ERROR, "Out of memory");
+    } else {
+        link_call(session, call);
+        if (failed != 0) {
+            answer_refused(call, err.text); /* the model reads it, and can do better */
+        } else {
+            run_call(call, &arguments);
+        }
+    }
+    tool_arguments_free(&arguments);
+}
+
+static struct mcp_call *find_call(const struct mcp_session *session, struct span id)
+{
+    for (struct mcp_call *call = session->calls; call != NULL; call = call->next) {
+        if (!call->is_cancelled && rpc_id_equal(buf_span(&call->id), id)) {
+            return call;
+        }
+    }
+    return NULL;
+}
+
+bool call_is_running(const struct mcp_session *session, struct span id)
+{
+    return find_call(session, id) != NULL;
+}
+
+static void cancel(struct mcp_call *call)
+{
+    if (!call->is_cancelled) {
+        call->is_cancelled = true;
+        pool_run_cancel(call->run);
+    }
+}
+
+void call_cancel(struct mcp_session *session, struct span id)
+{
+    struct mcp_call *call = find_call(session, id);
+    if (call != NULL) {
+        cancel(call);
+    }
+}
+
+void mcp_session_cancel_all(struct mcp_session *session)
+{
+    struct mcp_call *next;
+    for (struct mcp_call *call = session->calls; call != NULL; call = next) {
+        next = call->next; /* the pool may end a run that has not begun at once */
+        cancel(call);
+    }
+}
