@@ -3,12 +3,18 @@
 
 enum { PERMISSIONS = 07777, STATFS_TYPE_TMPFS = 0x01021994, STATFS_BLOCK_BYTES = 4096 };
 
-/* The node that a path or, with VFS_AT_EMPTY_PATH, the descriptor itself names. */
+/* The node that a path names; the caller has dealt with a descriptor that is itself meant. */
 static int find_node(struct vfs *vfs, int dirfd, struct span path, int flags, int flags_allowed,
                      struct lookup *out)
 {
     if ((flags & ~flags_allowed) != 0) {
         return -GUEST_EINVAL;
+    }
+    if (path.len == 0 && (flags & VFS_AT_EMPTY_PATH) != 0) {
+        /* No descriptor either (see is_descriptor): the working directory, without a look-up. */
+        *out =
+            (struct lookup){.kind = LAST_DOT, .parent = vfs->cwd, .node = vnode_of_inode(vfs->cwd)};
+        return 0;
     }
     unsigned follow = (flags & VFS_AT_SYMLINK_NOFOLLOW) != 0 ? 0 : LOOKUP_FOLLOW;
     return path_find(vfs, dirfd, path, follow, out);
@@ -20,20 +26,14 @@ static bool is_descriptor(int dirfd, struct span path, int flags)
     return path.len == 0 && (flags & VFS_AT_EMPTY_PATH) != 0 && dirfd != VFS_AT_FDCWD;
 }
 
-/* "" with VFS_AT_EMPTY_PATH and no descriptor is the working directory. */
-static struct span path_or_dot(struct span path, int flags)
-{
-    return path.len == 0 && (flags & VFS_AT_EMPTY_PATH) != 0 ? span_of(".") : path;
-}
-
 int vfs_stat(struct vfs *vfs, int dirfd, struct span path, int flags, struct vfs_stat *out)
 {
     if (is_descriptor(dirfd, path, flags)) {
         return vfs_fstat(vfs, dirfd, out);
     }
     struct lookup lookup;
-    int status = find_node(vfs, dirfd, path_or_dot(path, flags), flags,
-                           VFS_AT_SYMLINK_NOFOLLOW | VFS_AT_EMPTY_PATH, &lookup);
+    int status =
+        find_node(vfs, dirfd, path, flags, VFS_AT_SYMLINK_NOFOLLOW | VFS_AT_EMPTY_PATH, &lookup);
     return status != 0 ? status : vnode_stat(vfs, lookup.node, out);
 }
 
@@ -57,8 +57,14 @@ int vfs_access(struct vfs *vfs, int dirfd, struct span path, int mode, int flags
     if ((mode & ~(VFS_R_OK | VFS_W_OK | VFS_X_OK)) != 0) {
         return -GUEST_EINVAL;
     }
+    if (is_descriptor(dirfd, path, flags)) {
+        const struct file *file = files_get(vfs, dirfd);
+        bool allowed =
+            file != NULL && (file->kind != FILE_NODE || vnode_may(vfs, file->node, (unsigned)mode));
+        return file == NULL ? -GUEST_EBADF : allowed ? 0 : -GUEST_EACCES;
+    }
     struct lookup lookup;
-    int status = find_node(vfs, dirfd, path_or_dot(path, flags), flags,
+    int status = find_node(vfs, dirfd, path, flags,
                            VFS_AT_SYMLINK_NOFOLLOW | VFS_AT_EMPTY_PATH | eaccess, &lookup);
     if (status != 0) {
         return status;
@@ -71,8 +77,8 @@ static int own_by_path(struct vfs *vfs, int dirfd, struct span path, int flags,
                        struct inode **inode)
 {
     struct lookup lookup;
-    int status = find_node(vfs, dirfd, path_or_dot(path, flags), flags,
-                           VFS_AT_SYMLINK_NOFOLLOW | VFS_AT_EMPTY_PATH, &lookup);
+    int status =
+        find_node(vfs, dirfd, path, flags, VFS_AT_SYMLINK_NOFOLLOW | VFS_AT_EMPTY_PATH, &lookup);
     uint32_t number;
     if (status == 0) {
         status = path_own(vfs, &lookup, &number);
@@ -263,7 +269,7 @@ int vfs_fstatfs(struct vfs *vfs, int fd, struct vfs_statfs *out)
     return 0;
 }
 
-/* ---- The working directory ---------------------------------------------------------------- */
+/* The working directory. */
 
 static int change_cwd(struct vfs *vfs, struct vnode node)
 {

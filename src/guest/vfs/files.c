@@ -10,7 +10,7 @@ enum { PERMISSIONS = 07777 };
     (VFS_O_ACCMODE | VFS_O_APPEND | VFS_O_NONBLOCK | VFS_O_DIRECTORY | VFS_O_NOFOLLOW | VFS_O_PATH)
 #define FLAGS_WITH_PATH (VFS_O_PATH | VFS_O_DIRECTORY | VFS_O_NOFOLLOW | VFS_O_CLOEXEC)
 
-/* ---- The tables -------------------------------------------------------------------------- */
+/* The tables. */
 
 struct file *files_get(const struct vfs *vfs, int fd)
 {
@@ -181,7 +181,7 @@ void files_close_all(struct vfs *vfs)
     }
 }
 
-/* ---- Opening ------------------------------------------------------------------------------ */
+/* Opening. */
 
 static int open_vnode(struct vfs *vfs, struct vnode node, uint32_t parent, int flags)
 {
@@ -212,6 +212,11 @@ static int open_new(struct vfs *vfs, const struct lookup *lookup, int flags, uin
     return open_vnode(vfs, vnode_of_inode(number), lookup->parent, flags);
 }
 
+static unsigned follow_flag(int flags)
+{
+    return (flags & VFS_O_NOFOLLOW) != 0 ? 0 : LOOKUP_FOLLOW;
+}
+
 /* O_TMPFILE: a file that never has a name. */
 static int open_nameless(struct vfs *vfs, int dirfd, struct span path, int flags, uint32_t mode)
 {
@@ -219,7 +224,7 @@ static int open_nameless(struct vfs *vfs, int dirfd, struct span path, int flags
         return -GUEST_EINVAL;
     }
     struct lookup lookup;
-    int status = path_find(vfs, dirfd, path, LOOKUP_FOLLOW, &lookup);
+    int status = path_find(vfs, dirfd, path, follow_flag(flags), &lookup);
     if (status != 0) {
         return status;
     }
@@ -284,15 +289,11 @@ static int open_existing(struct vfs *vfs, const struct lookup *lookup, int flags
 static int open_or_create(struct vfs *vfs, int dirfd, struct span path, int flags, uint32_t mode)
 {
     bool exclusive = (flags & VFS_O_EXCL) != 0;
-    bool slash = path.len > 0 && path.base[path.len - 1] == '/';
-    bool follow = !exclusive && (flags & VFS_O_NOFOLLOW) == 0 && !slash;
+    unsigned follow = exclusive ? 0 : follow_flag(flags);
     struct lookup lookup;
-    int status = path_lookup(vfs, dirfd, path, follow ? LOOKUP_FOLLOW : LOOKUP_NAME, &lookup);
+    int status = path_lookup(vfs, dirfd, path, LOOKUP_CREATE | follow, &lookup);
     if (status != 0) {
         return status;
-    }
-    if (lookup.kind == LAST_NAME && lookup.slash) {
-        return -GUEST_EISDIR;
     }
     if (!vnode_exists(lookup.node)) {
         return open_new(vfs, &lookup, flags, mode);
@@ -320,8 +321,7 @@ int vfs_open(struct vfs *vfs, int dirfd, struct span path, int flags, uint32_t m
         return open_or_create(vfs, dirfd, path, flags, mode);
     }
     struct lookup lookup;
-    unsigned follow = (flags & VFS_O_NOFOLLOW) != 0 ? 0 : LOOKUP_FOLLOW;
-    status = path_find(vfs, dirfd, path, follow, &lookup);
+    status = path_find(vfs, dirfd, path, follow_flag(flags), &lookup);
     return status != 0 ? status : open_existing(vfs, &lookup, flags);
 }
 
@@ -349,7 +349,7 @@ int vfs_pipe(struct vfs *vfs, int fds[2], int flags)
     return 0;
 }
 
-/* ---- Closing, sharing, flags ---------------------------------------------------------------- */
+/* Closing, sharing, flags. */
 
 int vfs_close(struct vfs *vfs, int fd)
 {

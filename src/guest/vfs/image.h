@@ -25,7 +25,7 @@
 #include "base/err.h"
 #include "base/span.h"
 
-/* ---- Reading ---------------------------------------------------------------------------- */
+/* Reading. */
 
 struct image {
     struct span bytes; /* borrowed */
@@ -56,7 +56,7 @@ int image_entry(const struct image *image, uint32_t index, struct image_entry *o
  * image is damaged. */
 int image_lookup(const struct image *image, uint32_t dir, struct span name, uint32_t *index);
 
-/* ---- Writing ---------------------------------------------------------------------------- */
+/* Writing. */
 
 struct image_writer;
 

@@ -202,14 +202,17 @@ int vfs_ftruncate(struct vfs *vfs, int fd, int64_t size)
 
 int vfs_fallocate(struct vfs *vfs, int fd, int mode, int64_t offset, int64_t len)
 {
+    const struct file *file = files_get_for(vfs, fd, 0);
+    if (file == NULL) {
+        return -GUEST_EBADF;
+    }
     if (offset < 0 || len <= 0) {
         return -GUEST_EINVAL;
     }
     if (mode != 0) {
         return -GUEST_ENOTSUP;
     }
-    const struct file *file = files_get_for(vfs, fd, VFS_W_OK);
-    if (file == NULL) {
+    if (files_get_for(vfs, fd, VFS_W_OK) == NULL) {
         return -GUEST_EBADF;
     }
     uint32_t type = type_of(vfs, file);

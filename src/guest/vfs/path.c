@@ -1,7 +1,5 @@
 /* From a path to a vnode: one component at a time, symlinks spliced into the rest, no recursion.
  * Which error comes when follows path_resolution(7) and what Linux does. */
-#include <assert.h>
-
 #include "guest/vfs/tree.h"
 
 struct walk {
@@ -65,12 +63,12 @@ static bool must_follow(const struct walk *walk, struct vnode node, bool is_last
            (slash && (walk->flags & LOOKUP_NAME) == 0);
 }
 
-/* Looks one component up in walk->dir. */
-static int look_up_component(struct walk *walk, struct span name, enum last_kind *kind,
-                             struct vnode *node)
+/* Looks one component up in walk->dir. `slashed`: the last one, with a slash after it. */
+static int look_up_component(struct walk *walk, struct span name, bool slashed,
+                             enum last_kind *kind, struct vnode *node)
 {
     const struct inode *dir = inode_get(walk->vfs, walk->dir);
-    if (!inode_may(dir, VFS_X_OK)) {
+    if (!inode_may(walk->vfs, dir, VFS_X_OK)) {
         return -GUEST_EACCES;
     }
     if (span_equal(name, span_of("."))) {
@@ -82,6 +80,9 @@ static int look_up_component(struct walk *walk, struct span name, enum last_kind
         *kind = LAST_DOT_DOT;
         *node = vnode_of_inode(dir->as.dir->parent);
         return 0;
+    }
+    if (slashed && (walk->flags & LOOKUP_CREATE) != 0) {
+        return -GUEST_EISDIR;
     }
     if (name.len > LIMIT_NAME_BYTES_MAX) {
         return -GUEST_ENAMETOOLONG;
@@ -102,17 +103,15 @@ static void finish(const struct walk *walk, struct span name, struct vnode node,
 /* One component: 1 when it was the last, 0 to go on, or an error. */
 static int step(struct walk *walk, struct lookup *out)
 {
-    struct span before = walk->rest;
     struct span name = cut_component(&walk->rest);
     struct span after = skip_slashes(walk->rest);
     bool is_last = after.len == 0;
     bool slash = walk->rest.len > 0;
     struct vnode node;
-    int status = look_up_component(walk, name, &out->kind, &node);
+    int status = look_up_component(walk, name, is_last && slash, &out->kind, &node);
     if (status != 0) {
         return status;
     }
-    assert(before.len > walk->rest.len);
     if (must_follow(walk, node, is_last, slash)) {
         return follow_link(walk, node);
     }
@@ -190,7 +189,7 @@ int path_may_change(const struct vfs *vfs, uint32_t dir)
     if (inode->nlink == 0) {
         return -GUEST_ENOENT;
     }
-    return inode_may(inode, VFS_W_OK | VFS_X_OK) ? 0 : -GUEST_EACCES;
+    return inode_may(vfs, inode, VFS_W_OK | VFS_X_OK) ? 0 : -GUEST_EACCES;
 }
 
 int path_new_name(struct vfs *vfs, int dirfd, struct span path, bool is_dir, struct lookup *out)

@@ -17,7 +17,7 @@
 #include "guest/vfs/image.h"
 #include "guest/vfs/vfs.h"
 
-/* ---- Contents of a file: chunks at any place, holes between them read as zeros (content.c) -- */
+/* Contents of a file: chunks at any place, holes between them read as zeros (content.c). */
 
 #define CHUNK_BYTES 65536U
 
@@ -43,7 +43,7 @@ int content_allocate(struct vfs *vfs, struct content *content, uint64_t offset, 
 void content_cut(struct vfs *vfs, struct content *content, uint64_t size);
 uint64_t content_charge(const struct content *content); /* bytes charged to the quota */
 
-/* ---- A directory's own names: writable layer, whiteouts, merged directories (dir.c) ---------- */
+/* A directory's own names: writable layer, whiteouts, merged directories (dir.c). */
 
 #define INODE_NONE 0U
 #define INODE_ROOT 1U
@@ -91,8 +91,7 @@ void dir_remove(struct dir *dir, struct entry *entry);
 /* The first living entry whose cookie is at least `cookie`, or NULL. */
 const struct entry *dir_from_cookie(const struct dir *dir, uint64_t cookie);
 
-/* ---- Inodes and vnodes (inode.c) --------------------------------------------------------------
- */
+/* Inodes and vnodes (inode.c). */
 
 /* layer 0: inode `index`; layer n: entry `index` of image n - 1. {0, 0} is nothing. */
 struct vnode {
@@ -161,7 +160,7 @@ void inode_free_all(struct vfs *vfs);
 void inode_changed(struct vfs *vfs, struct inode *inode);  /* ctime */
 void inode_modified(struct vfs *vfs, struct inode *inode); /* mtime and ctime */
 /* Owner permissions, which are the guest's for everything: bits of VFS_R_OK, VFS_W_OK, VFS_X_OK. */
-bool inode_may(const struct inode *inode, unsigned bits);
+bool inode_may(const struct vfs *vfs, const struct inode *inode, unsigned bits);
 /* Brings the contents of a file over from its image, at most `size` bytes. */
 int inode_own_contents(struct vfs *vfs, struct inode *inode, uint64_t size);
 int inode_truncate(struct vfs *vfs, struct inode *inode, uint64_t size);
@@ -176,8 +175,7 @@ bool vnode_may(const struct vfs *vfs, struct vnode node, unsigned bits);
 int64_t vnode_read(const struct vfs *vfs, struct vnode node, uint64_t offset, char *out,
                    size_t len);
 
-/* ---- The layers together (layers.c) ----------------------------------------------------------
- */
+/* The layers together (layers.c). */
 
 /* Finds a child; out->{0,0} when there is none. Directories come back as inodes. */
 int layers_lookup(struct vfs *vfs, uint32_t dir, struct span name, struct vnode *out);
@@ -197,13 +195,14 @@ int layers_unlink(struct vfs *vfs, uint32_t dir, struct span name, struct vnode 
 int layers_move(struct vfs *vfs, uint32_t old_dir, struct span old_name, uint32_t number,
                 uint32_t new_dir, struct span new_name, struct vnode target);
 
-/* ---- Looking up paths (path.c) --------------------------------------------------------------- */
+/* Looking up paths (path.c). */
 
 enum last_kind { LAST_NAME, LAST_DOT, LAST_DOT_DOT, LAST_ROOT };
 
 enum lookup_flag {
     LOOKUP_FOLLOW = 1 << 0, /* a symlink at the end is followed */
     LOOKUP_NAME = 1 << 1,   /* the name itself is meant: a slash after it does not follow */
+    LOOKUP_CREATE = 1 << 2, /* a file is to be made: a slash after its name is EISDIR */
 };
 
 struct lookup {
@@ -231,8 +230,7 @@ int path_own(struct vfs *vfs, const struct lookup *lookup, uint32_t *number);
 /* Whether names in a directory can be changed: 0, EACCES, or ENOENT when it has been removed. */
 int path_may_change(const struct vfs *vfs, uint32_t dir);
 
-/* ---- Open files (files.c) and pipes (pipe.c) -------------------------------------------------
- */
+/* Open files (files.c) and pipes (pipe.c). */
 
 #define PIPE_NONE 0U
 
@@ -288,8 +286,7 @@ unsigned pipe_poll(const struct pipe *pipe, bool is_writer);
 void pipe_stat(const struct pipe *pipe, struct vfs_stat *out);
 void pipe_close(struct pipe *pipe, bool is_writer);
 
-/* ---- The whole (vfs.c) -------------------------------------------------------------------------
- */
+/* The whole (vfs.c). */
 
 enum { PIPES_MAX = LIMIT_OPEN_FILES_MAX + 1 };
 
@@ -313,6 +310,7 @@ struct vfs {
     uint32_t origin_capacity;
     uint32_t origin_count_max;
 
+    bool by_host; /* the call is the host's own: permissions are not asked */
     uint32_t cwd; /* held */
     uint32_t umask;
     struct vfs_device devices[LIMIT_DEVICES_MAX];

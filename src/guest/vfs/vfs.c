@@ -45,7 +45,7 @@ int vfs_take_count(struct vfs *vfs)
     return 0;
 }
 
-/* ---- Devices that need nobody -------------------------------------------------------------- */
+/* Devices that need nobody. */
 
 static int64_t zero_read(void *context, char *bytes, size_t len)
 {
@@ -62,7 +62,7 @@ static int64_t full_write(void *context, const char *bytes, size_t len)
     return -GUEST_ENOSPC;
 }
 
-/* ---- The first layout ---------------------------------------------------------------------- */
+/* The first layout. */
 
 /* Part of the layout: names that count against nobody's quota. */
 static int place(struct vfs *vfs, uint32_t parent, const char *name, uint32_t number)
@@ -229,7 +229,7 @@ static int open_standard(struct vfs *vfs)
     return 0;
 }
 
-/* ---- Life ---------------------------------------------------------------------------------- */
+/* Life. */
 
 static int open_images(struct vfs *vfs, const struct vfs_config *config, struct err *err)
 {

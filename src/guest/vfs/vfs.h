@@ -36,7 +36,7 @@ struct vfs;
 /* Where the guest starts: its home directory and first working directory. */
 #define VFS_HOME "/home/vitrine"
 
-/* ---- Create ---------------------------------------------------------------------------- */
+/* Create. */
 
 /* Called with the device's context; they return what the guest's read or write returns. */
 struct vfs_device {
@@ -73,7 +73,7 @@ struct vfs_config {
 int vfs_new(const struct vfs_config *config, struct vfs **out, struct err *err);
 void vfs_free(struct vfs *vfs);
 
-/* ---- Quotas ---------------------------------------------------------------------------- */
+/* Quotas. */
 
 enum vfs_limit {
     VFS_LIMIT_BYTES = 1 << 0,
@@ -88,7 +88,7 @@ void vfs_set_quota(struct vfs *vfs, const struct vfs_quota *quota);
 /* Bits of enum vfs_limit: which quota has refused something since the last vfs_set_quota. */
 uint32_t vfs_limits_hit(const struct vfs *vfs);
 
-/* ---- Numbers that the guest's C library uses -------------------------------------------- */
+/* Numbers that the guest's C library uses. */
 
 #define VFS_AT_FDCWD            (-100)
 #define VFS_AT_SYMLINK_NOFOLLOW 0x100
@@ -146,7 +146,7 @@ uint32_t vfs_limits_hit(const struct vfs *vfs);
 #define VFS_POLLHUP  0x010U
 #define VFS_POLLNVAL 0x020U
 
-/* ---- Plain values ----------------------------------------------------------------------- */
+/* Plain values. */
 
 struct vfs_stat {
     uint64_t dev;
@@ -189,7 +189,7 @@ struct vfs_time {
     int64_t ns; /* for VFS_TIME_SET: since 1970 */
 };
 
-/* ---- Open files: `fd` is a guest descriptor, the lowest free one is always taken ---------- */
+/* Open files: `fd` is a guest descriptor, the lowest free one is always taken. */
 
 /* openat(2): a descriptor. `mode` is for files it creates, before the umask. */
 int vfs_open(struct vfs *vfs, int dirfd, struct span path, int flags, uint32_t mode);
@@ -227,7 +227,7 @@ int vfs_pipe(struct vfs *vfs, int fds[2], int flags);
 /* 0 when the descriptor is open (nothing here is a terminal), EBADF otherwise. */
 int vfs_fd_check(const struct vfs *vfs, int fd);
 
-/* ---- Paths, relative to a directory descriptor or VFS_AT_FDCWD ---------------------------- */
+/* Paths, relative to a directory descriptor or VFS_AT_FDCWD. */
 
 /* fstatat(2): flags VFS_AT_SYMLINK_NOFOLLOW, VFS_AT_EMPTY_PATH. */
 int vfs_stat(struct vfs *vfs, int dirfd, struct span path, int flags, struct vfs_stat *out);
@@ -262,7 +262,7 @@ int vfs_fstatfs(struct vfs *vfs, int fd, struct vfs_statfs *out);
 /* umask(2): the old mask. It starts as 022. */
 uint32_t vfs_umask(struct vfs *vfs, uint32_t mask);
 
-/* ---- For the host's own use ---------------------------------------------------------------- */
+/* For the host's own use: permissions are not asked. */
 
 /* Appends a whole regular file; ENOMEM when it does not fit out->bytes_max. */
 int vfs_load(struct vfs *vfs, struct span path, struct buf *out);

@@ -3,7 +3,7 @@
 
 #include "guest/vfs/tree.h"
 
-int vfs_load(struct vfs *vfs, struct span path, struct buf *out)
+static int load(struct vfs *vfs, struct span path, struct buf *out)
 {
     struct lookup lookup;
     int status = path_find(vfs, VFS_AT_FDCWD, path, LOOKUP_FOLLOW, &lookup);
@@ -32,6 +32,15 @@ int vfs_load(struct vfs *vfs, struct span path, struct buf *out)
     return 0;
 }
 
+int vfs_load(struct vfs *vfs, struct span path, struct buf *out)
+{
+    bool by_host = vfs->by_host;
+    vfs->by_host = true;
+    int status = load(vfs, path, out);
+    vfs->by_host = by_host;
+    return status;
+}
+
 static int make_parents(struct vfs *vfs, struct span path)
 {
     for (size_t i = 1; i < path.len; i++) {
@@ -46,7 +55,7 @@ static int make_parents(struct vfs *vfs, struct span path)
     return 0;
 }
 
-int vfs_store(struct vfs *vfs, struct span path, struct span bytes, uint32_t mode)
+static int store(struct vfs *vfs, struct span path, struct span bytes, uint32_t mode)
 {
     int status = make_parents(vfs, path);
     if (status != 0) {
@@ -70,7 +79,16 @@ int vfs_store(struct vfs *vfs, struct span path, struct span bytes, uint32_t mod
     return status;
 }
 
-/* ---- Walking ------------------------------------------------------------------------------- */
+int vfs_store(struct vfs *vfs, struct span path, struct span bytes, uint32_t mode)
+{
+    bool by_host = vfs->by_host;
+    vfs->by_host = true;
+    int status = store(vfs, path, bytes, mode);
+    vfs->by_host = by_host;
+    return status;
+}
+
+/* Walking. */
 
 /* Paths still to be visited, the next one last. */
 struct pending {
@@ -171,12 +189,15 @@ int vfs_walk(struct vfs *vfs, struct span path,
         path.len--;
     }
     struct pending pending = {0};
+    bool by_host = vfs->by_host;
+    vfs->by_host = true;
     int status = visit_one(vfs, &pending, path, visit, context);
     while (status == 0 && pending.count > 0) {
         char *next = pending.paths[--pending.count];
         status = visit_one(vfs, &pending, span_of(next), visit, context);
         free(next);
     }
+    vfs->by_host = by_host;
     pending_free(&pending);
     return status;
 }
