@@ -16,12 +16,12 @@ run  command  pkg-config      pkg-config
 run  command  python3         python3
 run  pip      pip             python3-pip
 run  module   libuv           libuv1-dev
-run  module   jansson         libjansson-dev
 run  module   libseccomp      libseccomp-dev
-run  module   zlib            zlib1g-dev
 test module   cmocka          libcmocka-dev
+test module   jansson         libjansson-dev
 test python   ensurepip       python3-venv
 test command  clang           clang
+test runtime  fuzzer          libclang-rt-dev
 test command  clang-format    clang-format
 test command  clang-tidy      clang-tidy
 test command  cppcheck        cppcheck
@@ -35,6 +35,8 @@ has() { # KIND NAME
     module) pkg-config --exists "$2" 2>/dev/null ;;
     pip) python3 -m pip --version >/dev/null 2>&1 ;;
     python) python3 -c "import $2" >/dev/null 2>&1 ;;
+    runtime) [ -e "$(clang -print-file-name="libclang_rt.$2.a" 2>/dev/null)" ] ||
+        [ -e "$(clang -print-file-name="libclang_rt.$2-$(uname -m).a" 2>/dev/null)" ] ;;
     esac
 }
 
