@@ -6,7 +6,9 @@ from it, is drawn again here. The hash secret alone cannot be changed after the 
 
 import sys
 
-from vitrine import BUILTINS as __builtins__  # noqa: N811
+from vitrine import BUILTINS
+
+__builtins__ = BUILTINS
 
 # Modules with attributes that cache something random or meant to be unique.
 _FORGET = (

@@ -1,10 +1,13 @@
 """From a request to code objects in a fresh ``__main__``, as ``python main.py`` would have it."""
 
+import gc
 import sys
+from _weakref import ref as _reference
 from posix import getcwd as _getcwd
 
-from vitrine import BUILTINS as __builtins__  # noqa: N811
-from vitrine import hooks, wire
+from vitrine import BUILTINS, hooks, wire
+
+__builtins__ = BUILTINS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,12 +57,15 @@ class Loader:
         self._source = source
 
     def get_filename(self, _name: str = "__main__") -> str:
+        """Give the name that tracebacks show."""
         return self._filename
 
     def get_source(self, _name: str = "__main__") -> str:
+        """Give the source as text."""
         return decode(self._source)
 
     def is_package(self, _name: str = "__main__") -> bool:
+        """Tell that a program is a plain module."""
         return False
 
 
@@ -71,6 +77,7 @@ class Program:
         self.source = request.code
         self.result_bytes_max = request.result_bytes_max
         self.main = type(sys)("__main__")
+        self.loader = Loader(self.filename, self.source)
         self.codes: list[CodeType] = []
         self.wants_value = request.want_value
 
@@ -85,7 +92,7 @@ class Program:
         sys.argv = request.arguments or [self.filename]
         folder = self.filename.rpartition("/")[0] if self.filename[:1] == "/" else _getcwd()
         sys.path.insert(0, folder or "/")
-        self.space["__loader__"] = Loader(self.filename, self.source)
+        self.space["__loader__"] = self.loader
         self.space["__builtins__"] = sys.modules["builtins"]
         self.space["__file__"] = self.filename
         self.space["__cached__"] = None
@@ -99,6 +106,7 @@ class Program:
         self.wants_value = len(self.codes) > 1
 
     def lines(self) -> list[str]:
+        """Give the lines of the source, for display."""
         return [f"{line}\n" for line in decode(self.source).split("\n")]
 
     def offer_source(self) -> None:
@@ -115,29 +123,44 @@ class Program:
         """Drop all the program's variables at once, to get memory."""
         self.space.clear()
 
-    def clear(self) -> None:
-        """Drop the program's variables as the interpreter does at exit: files get flushed, and
-        ``__del__`` runs. Private names go first, then the rest; ``__builtins__`` stays.
+    def end(self) -> None:
+        """Let go of the module as the interpreter does at exit: files get flushed, and
+        ``__del__`` runs, which may still use the variables.
+
+        What something else keeps alive is emptied: private names first, then the rest.
         """
-        space = self.space
-        for private in (True, False):
-            for name in list(space):
-                if type(name) is not str or name == "__builtins__":
-                    continue
-                if (name[:1] == "_" and name[:2] != "__") is private:
-                    space[name] = None
+        if isinstance(sys.modules, dict):
+            sys.modules.pop("__main__", None)
+        loader = _reference(self.loader)
+        self.main = self.loader = None
+        gc.collect()
+        if loader() is None:
+            return
+        for space in gc.get_referrers(loader()):
+            if type(space) is dict and space.get("__loader__") is loader():
+                _empty(space)
+        gc.collect()
+
+
+def _empty(space: dict[str, object]) -> None:
+    for private in (True, False):
+        for name in list(space):
+            if type(name) is not str or name == "__builtins__":
+                continue
+            if (name[:1] == "_" and name[:2] != "__") is private:
+                space[name] = None
 
 
 def _set_environment(items: list[str]) -> None:
     if not items:
         return
-    from os import environ  # noqa: PLC0415 - there since the interpreter's start
+    from os import environ  # there since the interpreter's start
 
     for item in items:
         name, _, value = item.partition("=")
         environ[name] = value
     if "TZ" in environ:
-        import time  # noqa: PLC0415
+        import time
 
         time.tzset()
 
@@ -146,7 +169,7 @@ def decode(source: bytes) -> str:
     """Decode a source file for display: by its cookie, with replacements, never an error."""
     encoding = "utf-8-sig"
     if b"coding" in b"".join(source.split(b"\n", 2)[:2]):
-        import tokenize  # noqa: PLC0415 - heavy, and next to no program has a cookie
+        import tokenize  # heavy, and next to no program has a cookie
 
         try:
             encoding = tokenize.detect_encoding(iter(source.splitlines(True)).__next__)[0]
@@ -160,7 +183,7 @@ def parse_globals(text: bytes) -> dict[str, object]:
     """Decode the variables to set first."""
     if text in (b"", b"{}"):
         return {}
-    import json  # noqa: PLC0415
+    import json
 
     found = json.loads(text)
     if not isinstance(found, dict):
@@ -177,7 +200,7 @@ def compile_source(source: bytes, filename: str, want_value: bool) -> "list[Code
     last = tree.body[-1] if tree.body else None
     if type(last).__name__ != "Expr" or ends_with_semicolon(source, last):
         return [compile(tree, filename, "exec", _TOP_LEVEL_AWAIT, True)]
-    import _ast  # noqa: PLC0415
+    import _ast
 
     if len(tree.body) > 1:
         tree.body.pop()  # a lone string is the module's docstring as well as its value: it stays

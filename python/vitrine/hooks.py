@@ -7,7 +7,9 @@ in ``sys.meta_path`` waits for the module and leaves when it has nothing more to
 import sys
 from _frozen_importlib_external import PathFinder
 
-from vitrine import BUILTINS as __builtins__  # noqa: N811
+from vitrine import BUILTINS
+
+__builtins__ = BUILTINS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from time import sleep as _sleep
 
-from vitrine import BUILTINS as __builtins__  # noqa: N811
-from vitrine import execute
+from vitrine import BUILTINS, execute
+
+__builtins__ = BUILTINS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _make_loop_class(base: type) -> type:
                 future.set_result(func(*args))
             except (KeyboardInterrupt, SystemExit):
                 raise
-            except BaseException as error:  # noqa: BLE001 - the future carries it, as a thread's
+            except BaseException as error:  # the future carries it, as a thread's
                 future.set_exception(error)
             return future
 

@@ -7,7 +7,9 @@ it was before it ran, and memory that was set aside is given up; then reporting 
 import builtins
 import sys
 
-from vitrine import BUILTINS as __builtins__  # noqa: N811
+from vitrine import BUILTINS
+
+__builtins__ = BUILTINS
 
 # Four arenas of the guest's allocator: a report needs one or two.
 _RESERVE_BYTES = 1 << 20

@@ -2,8 +2,9 @@
 
 import sys
 
-from vitrine import BUILTINS as __builtins__  # noqa: N811
-from vitrine import repair, streams, wire
+from vitrine import BUILTINS, repair, streams, wire
+
+__builtins__ = BUILTINS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,20 +23,25 @@ _recursion_limit = sys.getrecursionlimit()
 _written = False
 
 
-def finish(program: "Program | None", value: object, error: BaseException | None) -> None:
-    """Report the outcome, end the program as the interpreter's exit would, write the result."""
+def finish(program: "Program | None", came: list[object]) -> None:
+    """Report the outcome, end the program as the interpreter's exit would, write the result.
+
+    ``came`` is the program's value and its exception, one of them None; it is emptied.
+    """
+    value, error = came
+    came.clear()
     _set_recursion_limit(_recursion_limit)  # a program's own may be too low to report with
     if isinstance(error, MemoryError):
         repair.free_memory()
     try:
         record = _success(program, value) if error is None else _failure(program, error)
-    except BaseException as caught:  # noqa: BLE001 - an interrupt, or more broken than foreseen
+    except BaseException as caught:  # an interrupt, or more broken than foreseen
         repair.repair()
         record = _failure(program, caught if error is None else error)
     value = error = None
     _run_exit_functions()
     if program is not None:
-        program.clear()
+        program.end()
     streams.flush()
     _write(record)
 
@@ -47,7 +53,7 @@ def give_up(error: BaseException) -> None:
     name = type(error).__name__.encode("utf-8", "replace")
     try:
         message = _text(str(error), _MESSAGE_BYTES_MAX)
-    except BaseException:  # noqa: BLE001 - not even that
+    except BaseException:  # not even that
         message = b""
     code = _EXIT_INTERRUPTED if isinstance(error, KeyboardInterrupt) else _EXIT_FAILURE
     _write(
@@ -68,10 +74,12 @@ def _write(record: bytes) -> None:
 
 
 def _success(program: "Program | None", value: object) -> bytes:
+    if program is None or not program.wants_value:
+        value = None
     record = wire.field(wire.RESULT_STATUS, b"success") + wire.field_u32(wire.RESULT_EXIT_CODE, 0)
     if value is None:
         return record
-    from vitrine import values  # noqa: PLC0415 - few programs have a value
+    from vitrine import values  # few programs have a value
 
     text, note = values.encode(value, program.result_bytes_max)
     if text is not None:
@@ -84,7 +92,7 @@ def _success(program: "Program | None", value: object) -> bytes:
 def _failure(program: "Program | None", error: BaseException) -> bytes:
     if isinstance(error, SystemExit):
         return _system_exit(error)
-    from vitrine import tracebacks  # noqa: PLC0415 - an error is an exception
+    from vitrine import tracebacks  # an error is an exception
 
     found = tracebacks.describe(error, program)
     code = _EXIT_INTERRUPTED if isinstance(error, KeyboardInterrupt) else _EXIT_FAILURE
@@ -113,7 +121,7 @@ def _system_exit(error: SystemExit) -> bytes:
         code = _EXIT_FAILURE
         try:
             message = str(status)
-        except Exception:  # noqa: BLE001 - a hostile __str__
+        except Exception:  # a hostile __str__
             message = "<exit status str() failed>"
         streams.complain(message + "\n")
     if code == 0:
@@ -135,8 +143,8 @@ def _call_excepthook(error: BaseException) -> None:
         hook(type(error), error, error.__traceback__)
     except SystemExit:
         pass
-    except Exception as caught:  # noqa: BLE001 - said as the interpreter says it
-        from vitrine import tracebacks  # noqa: PLC0415
+    except Exception as caught:  # said as the interpreter says it
+        from vitrine import tracebacks
 
         broken = tracebacks.describe(caught).text
         original = tracebacks.describe(error).text
@@ -148,7 +156,7 @@ def _run_exit_functions() -> None:
     if atexit := sys.modules.get("atexit"):
         try:
             atexit._run_exitfuncs()
-        except BaseException:  # noqa: BLE001, S110 - the run has ended already
+        except BaseException:  # the run has ended already
             pass
 
 

@@ -7,11 +7,13 @@ of our frames below its own: ``sys._getframe().f_back`` is None and the recursio
 from the program's first frame, both as in ``python main.py``.
 """
 
+import gc
 import sys
 from _functools import partial
 
-from vitrine import BUILTINS as __builtins__  # noqa: N811
-from vitrine import entropy, execute, hooks, repair, report, streams, wire
+from vitrine import BUILTINS, entropy, execute, hooks, repair, report, streams, wire
+
+__builtins__ = BUILTINS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     Step = Callable[[], object]
-    Came = tuple[object, BaseException | None]
+    Came = list[object]
 
 # What most programs import, or what reporting their errors needs. In a zygote it costs once.
 _WARM = (
@@ -44,11 +46,12 @@ def prepare(warm: bool) -> None:
         _warm_up()
     repair.remember()
     if warm:
-        _freeze()
+        gc.collect()
+    gc.freeze()  # the collector then leaves alone what is there, and the pages it lies on
 
 
 def _patch_asyncio(unix_events: "ModuleType") -> None:
-    from vitrine import loop  # noqa: PLC0415 - it imports asyncio
+    from vitrine import loop  # it imports asyncio
 
     loop.install(unix_events)
 
@@ -59,7 +62,7 @@ def _warm_up() -> None:
             __import__(name)
         except ImportError:  # left out of this build, as some modules are in the guest
             continue
-    from vitrine import loop, tracebacks, values  # noqa: PLC0415, F401
+    from vitrine import loop, tracebacks, values  # noqa: F401
 
     # Reporting once fills the caches that the modules keep: regular expressions, for a start.
     try:
@@ -73,30 +76,24 @@ def _warm_up() -> None:
     values.encode([1, "2", {"3": 4.0}], 1000)
 
 
-def _freeze() -> None:
-    """Keep the collector off what is there, so that cells do not copy the pages it lies on."""
-    import gc  # noqa: PLC0415
-
-    gc.collect()
-    gc.freeze()
-
-
 def run() -> None:
     """Read one request, run it, write its result."""
     call = step()
     while call is not None:
-        value = error = None
         try:
-            value = call()
-        except BaseException as caught:  # noqa: BLE001 - whatever it was, it is the outcome
-            error = caught
-        call = step(value, error)
+            came = [call(), None]
+        except BaseException as error:  # whatever it was, it is the outcome
+            came = [None, error]
+        call = None  # it holds the program's variables, whose end step() may have to bring about
+        call = step(came)
 
 
-def step(value: object = None, error: "BaseException | None" = None) -> "Step | None":
+def step(came: "Came | None" = None) -> "Step | None":
     """Go on to the next piece of the program: first without arguments, then with what it gave.
 
-    Returns what to call next, or None when the result has been written. Never raises.
+    ``came`` is a list of the value and the exception, one of them None. It is emptied: at its end
+    nothing of the program may be kept alive by whoever called it, the last step included. Returns
+    what to call next, or None when the result has been written. Never raises.
     """
     global _session
     try:
@@ -106,35 +103,36 @@ def step(value: object = None, error: "BaseException | None" = None) -> "Step | 
         if _session is None:
             _session = _steps()
             return next(_session)
-        return _session.send((value, error))
+        return _session.send(came)
     except StopIteration:
         return None
-    except BaseException as caught:  # noqa: BLE001 - an interrupt, or no memory to report with
-        report.give_up(error or caught)
+    except BaseException as error:  # an interrupt, or no memory to report with
+        report.give_up(error)
         return None
 
 
 def _steps() -> "Generator[Step, Came, None]":
     entropy.reseed()
-    program = value = error = None
+    program = None
     codes = []
+    came = [None, None]
     try:
         request = execute.Request(wire.read_control())
         program = execute.Program(request)
         program.enter(request)
         program.compile()
         codes = program.codes
-    except BaseException as caught:  # noqa: BLE001 - a program that does not compile is an outcome
-        error = caught
-    if any([execute.is_coroutine(code) for code in codes]):
-        import asyncio  # noqa: F401, PLC0415 - first, so that its end brings in our loop
+    except BaseException as error:  # a program that does not compile is an outcome too
+        came[1] = error
+    if any(execute.is_coroutine(code) for code in codes):
+        import asyncio  # noqa: F401 - first, so that its end brings in our loop
 
-        from vitrine import loop  # noqa: PLC0415
+        from vitrine import loop
 
-        value, error = yield partial(loop.run_program, codes, program.space)
+        came = yield partial(loop.run_program, codes, program.space)
     else:
         for code in codes:
-            value, error = yield partial(eval, code, program.space)
-            if error is not None:
+            came = yield partial(eval, code, program.space)
+            if came[1] is not None:
                 break
-    report.finish(program, value if program and program.wants_value else None, error)
+    report.finish(program, came)

@@ -7,8 +7,9 @@ because the program broke it or because there is no memory, plainer words take i
 
 import sys
 
-from vitrine import BUILTINS as __builtins__  # noqa: N811
-from vitrine import repair
+from vitrine import BUILTINS, repair
+
+__builtins__ = BUILTINS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def describe(error: BaseException, program: "Program | None" = None) -> Found:
     for attempt in (_format, _format, _format_plain):
         try:
             return Found(name, message, attempt(error, program), line)
-        except Exception:  # noqa: BLE001, PERF203 - on to the plainer one
+        except Exception:  # on to the plainer one
             repair.repair()
             _free_frames(error)
             if program:
@@ -53,7 +54,7 @@ def describe(error: BaseException, program: "Program | None" = None) -> Found:
 
 
 def _format(error: BaseException, program: "Program | None") -> str:
-    import traceback  # noqa: PLC0415
+    import traceback
 
     if program:
         program.offer_source()
@@ -90,7 +91,7 @@ def type_name(error: BaseException) -> str:
     kind = type(error)
     try:
         name, module = str(kind.__qualname__), str(kind.__module__)
-    except Exception:  # noqa: BLE001 - a hostile metaclass
+    except Exception:  # a hostile metaclass
         return "Exception"
     return name if module in ("__main__", "builtins") else f"{module}.{name}"
 
@@ -98,7 +99,7 @@ def type_name(error: BaseException) -> str:
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - the words of the traceback module
+    except Exception:  # the words of the traceback module
         return "<exception str() failed>"
 
 

@@ -7,7 +7,9 @@ the JSON is not the whole value.
 
 from _json import encode_basestring as _quote
 
-from vitrine import BUILTINS as __builtins__  # noqa: N811
+from vitrine import BUILTINS
+
+__builtins__ = BUILTINS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def encode(value: object, bytes_max: int) -> tuple[bytes | None, str]:
     try:
         encoder.put(value, 0)
         return encoder.finish()
-    except Exception:  # noqa: BLE001 - no memory left, or a value hostile beyond expectation
+    except Exception:  # no memory left, or a value hostile beyond expectation
         encoder = None
         text = _quote_clean(_unprintable(value)).encode()
         return (text, "repr") if len(text) <= bytes_max else (None, "truncated")
@@ -225,7 +227,7 @@ class _Encoder:
                 converted = _convert(key, 0)
                 if type(converted) not in (list, dict):
                     return self.key_text(converted, depth + 1)
-        except Exception:  # noqa: BLE001, S110 - it has no form as a key: its repr it is
+        except Exception:  # it has no form as a key: its repr it is
             pass
         self.used_repr = True
         return _repr(key)
@@ -234,7 +236,7 @@ class _Encoder:
         """Append a value that has no form of its own in JSON."""
         try:
             converted = _convert(value, self.left // _ITEM_BYTES_MIN + 1)
-        except Exception:  # noqa: BLE001 - there is no converter, or the value's own code failed
+        except Exception:  # there is no converter, or the value's own code failed
             self.used_repr = True
             return self.put_text(_repr(value))
         return self.put(converted, depth + 1)
@@ -274,7 +276,7 @@ def _has_plain_keys(value: dict) -> bool:
 def _repr(value: object) -> str:
     try:
         return repr(value)
-    except Exception:  # noqa: BLE001 - hostile, or no memory for it
+    except Exception:  # hostile, or no memory for it
         return _unprintable(value)
 
 
@@ -357,7 +359,7 @@ def _convert(value: object, items_max: int) -> object:
 
 
 def _from_iterable(value: "Iterable", items_max: int) -> list:
-    from itertools import islice  # noqa: PLC0415
+    from itertools import islice
 
     return list(islice(iter(value), items_max))
 

@@ -7,7 +7,9 @@ fields: u8 field number, u32 length (little-endian), bytes.
 from posix import read as _read
 from posix import write as _write
 
-from vitrine import BUILTINS as __builtins__  # noqa: N811
+from vitrine import BUILTINS
+
+__builtins__ = BUILTINS
 
 # The guest's end of the control descriptor: a file at offset 0 that holds the request, and that
 # takes the result in a single write. A test may set it to a descriptor of its own.
