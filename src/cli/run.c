@@ -14,7 +14,6 @@
 #include "cli/terminal.h"
 #include "result/render.h"
 #include "result/transcript.h"
-#include "wire/wire.h"
 
 enum { SIGNAL_COUNT = 3 };
 
@@ -98,20 +97,17 @@ static void say(struct run *run, struct span text)
     write_stream(run, &run->streams[RUN_STDERR], span_of("\n"));
 }
 
-static const struct limit_option {
-    enum wire_limit bit;
-    const char *hint;
-} limit_options[] = {
-    {WIRE_LIMIT_TIME, "--timeout"},          {WIRE_LIMIT_MEMORY, "--memory"},
-    {WIRE_LIMIT_OUTPUT, "--output-limit"},   {WIRE_LIMIT_RESULT, "--result-limit"},
-    {WIRE_LIMIT_FILE_BYTES, "--file-bytes"}, {WIRE_LIMIT_FILE_COUNT, "--file-count"},
+/* The options that set the limits, by result_limit_name's words. */
+static const char *const limit_options[][2] = {
+    {"time", "--timeout"},        {"memory", "--memory"},         {"output", "--output-limit"},
+    {"result", "--result-limit"}, {"file-bytes", "--file-bytes"}, {"file-count", "--file-count"},
 };
 
-static const char *limit_option_name(uint32_t limits)
+static const char *limit_option(const char *limit)
 {
     for (size_t i = 0; i < sizeof limit_options / sizeof *limit_options; i++) {
-        if ((limits & limit_options[i].bit) != 0) {
-            return limit_options[i].hint;
+        if (strcmp(limit_options[i][0], limit) == 0) {
+            return limit_options[i][1];
         }
     }
     return NULL;
@@ -121,17 +117,17 @@ static const char *limit_option_name(uint32_t limits)
 static void say_limit(struct run *run, const struct outcome *outcome)
 {
     char line[256];
-    const char *option = limit_option_name(outcome->limits);
+    const char *limit = result_limit_name(outcome->limits);
+    const char *option = limit_option(limit);
     if (option == NULL) {
         say(run, result_error_text(outcome));
         return;
     }
-    if ((outcome->limits & WIRE_LIMIT_TIME) != 0) {
+    if (strcmp(limit, "time") == 0) {
         double seconds = (double)run->options->limits.wall_ms / 1000;
         snprintf(line, sizeof line, "the time limit of %g s was reached (see %s)", seconds, option);
     } else {
-        snprintf(line, sizeof line, "the %s limit was reached (see %s)",
-                 result_limit_name(outcome->limits), option);
+        snprintf(line, sizeof line, "the %s limit was reached (see %s)", limit, option);
     }
     say(run, span_of(line));
 }

@@ -10,6 +10,9 @@
 
 #include "base/span.h"
 
+/* Where a program writes. */
+enum run_stream { RUN_STDOUT, RUN_STDERR };
+
 enum outcome_status {
     OUTCOME_SUCCESS,
     OUTCOME_RUN_ERROR,     /* the program raised, or ended with a status other than 0 */

@@ -53,8 +53,6 @@ struct run_request {
     struct run_limits limits;
 };
 
-enum run_stream { RUN_STDOUT, RUN_STDERR };
-
 struct run_events {
     void *context;
     /* As the guest writes; bytes may be cut anywhere and need not be UTF-8. May be NULL. */

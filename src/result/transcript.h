@@ -12,7 +12,7 @@
 
 #include "base/buf.h"
 #include "base/span.h"
-#include "pool/pool.h"
+#include "pool/outcome.h"
 
 struct transcript {
     struct buf bytes[2];  /* by enum run_stream, as written */
