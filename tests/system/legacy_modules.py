@@ -29,7 +29,7 @@ I32_LT_S, I32_ADD, I32_SUB, I32_MUL = 0x48, 0x6A, 0x6B, 0x6C
 I32_AND, I32_XOR, I32_SHR_U = 0x71, 0x73, 0x76
 I32_WRAP, I64_EXTEND = 0xA7, 0xAC
 TRACE, FUEL = 0, 1  # globals
-DEPTH_MAX = 5
+DEPTH_MAX = 6
 FUEL_START = 200
 
 Types = tuple[int, ...]
@@ -175,12 +175,20 @@ class Function:
         index = self.random.randrange(len(SIGNATURES))
         return sleb(index), *SIGNATURES[index]
 
-    def inner(self, takes: Types, gives: Types, label: Label) -> None:
-        """The inside of a block: statements between what it takes and what it gives."""
+    def inner(self, takes: Types, gives: Types, label: Label, throws: bool = False) -> None:
+        """The inside of a block: statements between what it takes and what it gives.
+
+        What makes exceptions happen comes last: mostly a throw where it `throws`, a rethrow where
+        it is a handler.
+        """
         self.labels.append(label)
         self.consume(takes)
         for _ in range(self.random.randrange(4)):
             self.statement()
+        if throws and self.random.random() < 0.6:
+            self.throw()
+        if label.catching and self.random.random() < 0.5:
+            self.rethrow()
         self.values(gives)
         self.labels.pop()
 
@@ -196,7 +204,8 @@ class Function:
         self.code += spelled
         if kind == LOOP:
             self.burn()
-        self.inner(takes, gives, Label(takes if kind == LOOP else gives))
+        label = Label(takes if kind == LOOP else gives)
+        self.inner(takes, gives, label, throws=kind in (TRY, DELEGATE))
         if kind == IF:
             self.op(ELSE)
             self.inner(takes, gives, Label(gives))
@@ -297,21 +306,23 @@ class Function:
             self.structure()
 
     def body(self) -> bytes:
-        """The whole function as an entry of the code section."""
+        """The locals and instructions of the whole function."""
         self.labels.append(Label((I32,)))
         while self.budget > 0:
             self.structure()
         self.op(GLOBAL_GET, TRACE)
         self.labels.pop()
         self.op(END)
-        entry = vector([uleb(1) + bytes([I32])]) + bytes(self.code)
-        return uleb(len(entry)) + entry
+        return vector([uleb(1) + bytes([I32])]) + bytes(self.code)
 
 
-def make(seed: int, functions: int, dead_code: float = 0.15) -> bytes:
+def make(seed: int, functions: int, dead_code: float = 0.15, budget: int = 60) -> bytes:
     """A module whose exports are f0, f1, ..., each from i32 to i32, and the globals trace, fuel."""
     chance = random.Random(seed)
-    bodies = [Function(chance, callees=i, dead_code=dead_code).body() for i in range(functions)]
+    written = (
+        Function(chance, callees=i, dead_code=dead_code, budget=budget) for i in range(functions)
+    )
+    bodies = [uleb(len(body)) + body for body in (function.body() for function in written)]
     types = [
         b"\x60" + vector([bytes([t]) for t in takes]) + vector([bytes([t]) for t in gives])
         for takes, gives in SIGNATURES
