@@ -169,18 +169,17 @@ static int modules_open(struct guest *guest, const char *core_path, struct err *
 static int engine_start(struct guest *guest, const struct guest_config *config, struct err *err)
 {
     size_t core;
-    struct guest_addr none = guest_addr(0);
     if (engine_new(false, &guest->engine, err) != 0 ||
         modules_open(guest, config->core_path, err) != 0 ||
         engine_store_new(guest->engine, config->memory_bytes_max, &guest->store, err) != 0 ||
         core_instantiate(guest, &core, err) != 0 || exports_find(guest, core, err) != 0 ||
         data_address(guest, core, "environ", &guest->environ_at, err) != 0 ||
+        data_address(guest, core, "_Py_NoneStruct", &guest->none, err) != 0 ||
         data_address(guest, core, "Py_EMSCRIPTEN_SIGNAL_HANDLING", &guest->signal_switch_at, err) !=
             0 ||
         trampoline_install(guest, core, err) != 0) {
         return -1;
     }
-    guest->none = none.at;
     return guest_call(guest, GUEST_CALL_CTORS, NULL, 0, NULL, err);
 }
 

@@ -133,7 +133,8 @@ static int release(struct guest *guest, uint32_t object, struct err *err)
 static int step_report(struct guest *guest, uint32_t value, uint32_t error, uint32_t *next,
                        struct err *err)
 {
-    const uint32_t slots[] = {value != 0 ? value : guest->none, error != 0 ? error : guest->none};
+    const uint32_t slots[] = {value != 0 ? value : guest->none.at,
+                              error != 0 ? error : guest->none.at};
     if (guest_memory_write(guest, guest_addr(guest->call_slots), slots, sizeof slots) != 0) {
         return err_set(err, ERR_TRAP, "the runner's memory is gone");
     }
@@ -151,7 +152,7 @@ static int steps_run(struct guest *guest, struct err *err)
     if (guest_call(guest, GUEST_PYOBJECT_CALLNOARGS, &guest->step_function, 1, &next, err) != 0) {
         return -1;
     }
-    while (next != 0 && next != guest->none) {
+    while (next != 0 && next != guest->none.at) {
         uint32_t value = 0;
         uint32_t error = 0;
         uint32_t after = 0;
@@ -163,6 +164,9 @@ static int steps_run(struct guest *guest, struct err *err)
             return -1;
         }
         next = after;
+    }
+    if (next == 0) { /* the runner itself raised; its traceback goes to the program's stderr */
+        return guest_call(guest, GUEST_PYERR_PRINT, NULL, 0, NULL, err);
     }
     return 0;
 }

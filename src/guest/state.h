@@ -83,7 +83,7 @@ struct guest {
 
     uint64_t memory_bytes_max; /* of the request under way; at boot the ceiling */
     uint32_t step_function;    /* PyObject * of vitrine.runner.step */
-    uint32_t none;             /* PyObject * of None */
+    struct guest_addr none;    /* the object None */
     uint32_t call_slots;       /* room for two PyObject * in guest memory */
     char python_version[32];
 
