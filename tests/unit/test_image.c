@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -185,6 +186,7 @@ static void file_on_disk_can_be_mapped(void **state)
     struct image image;
     assert_int_equal(image_open(mapped, &image, &err), 0);
     assert_true(span_equal(find(&image, "lib/python/os.py").contents, span_of("import abc\n")));
+    munmap((void *)mapped.base, mapped.len);
     unlink(path);
 }
 

@@ -25,7 +25,7 @@
 #include "guest/vfs/vfs.h"
 
 /* Both sides work at the bottom of a nest this deep, so that ".." stays inside it. */
-enum { NEST_DEPTH = 100, SLOT_COUNT = 12, STEPS = 400, RUNS_DEFAULT = 80, BLOCK_MAX = 140000 };
+enum { NEST_DEPTH = 100, SLOT_COUNT = 12, STEPS = 400, RUNS_DEFAULT = 60, BLOCK_MAX = 140000 };
 
 struct slot {
     int host; /* -1 when closed */
@@ -741,6 +741,51 @@ static void compare_trees(struct pair *pair)
     expect_same(pair, count_host_tree(path), tree.count, "files in the tree", path);
 }
 
+struct paths {
+    struct vfs *vfs;
+    char *all[1024];
+    size_t count;
+};
+
+static int collect_path(void *context, const struct vfs_walk_entry *entry)
+{
+    struct paths *paths = context;
+    assert_true(paths->count < sizeof paths->all / sizeof paths->all[0]);
+    paths->all[paths->count++] = strndup(entry->path.base, entry->path.len);
+    return 0;
+}
+
+/* Takes everything down again: then no byte and no name may be charged any more. */
+static void remove_guest_tree(struct pair *pair)
+{
+    struct paths paths = {.vfs = pair->vfs};
+    assert_int_equal(vfs_chdir(pair->vfs, span_of("/")), 0);
+    assert_int_equal(vfs_close(pair->vfs, pair->guest_bottom), 0);
+    assert_int_equal(vfs_walk(pair->vfs, span_of("/tmp/n"), collect_path, &paths), 0);
+    for (size_t i = 0; i < paths.count; i++) {
+        struct vfs_stat stat;
+        struct span path = span_of(paths.all[i]);
+        int status = vfs_stat(pair->vfs, VFS_AT_FDCWD, path, VFS_AT_SYMLINK_NOFOLLOW, &stat);
+        assert_int_equal(status, 0);
+        if ((stat.mode & VFS_S_IFMT) == VFS_S_IFDIR) {
+            assert_int_equal(vfs_chmod(pair->vfs, VFS_AT_FDCWD, path, 0700, 0), 0);
+        }
+    }
+    while (paths.count > 0) {
+        struct span path = span_of(paths.all[--paths.count]);
+        int status = vfs_unlink(pair->vfs, VFS_AT_FDCWD, path, 0);
+        if (status == -GUEST_EISDIR) {
+            status = vfs_unlink(pair->vfs, VFS_AT_FDCWD, path, VFS_AT_REMOVEDIR);
+        }
+        assert_int_equal(status, 0);
+        free(paths.all[paths.count]);
+    }
+    struct vfs_statfs stat;
+    assert_int_equal(vfs_statfs(pair->vfs, VFS_AT_FDCWD, span_of("/"), &stat), 0);
+    assert_int_equal(stat.blocks_free, stat.blocks);
+    assert_int_equal(stat.files_free, stat.files);
+}
+
 static void remove_host_tree(const char *path)
 {
     char child[LIMIT_PATH_BYTES_MAX];
@@ -805,6 +850,7 @@ static void run_seed(uint64_t seed)
     if (user == 0) {
         compare_trees(&pair);
     }
+    remove_guest_tree(&pair);
     assert_int_equal(chdir("/"), 0);
     close(pair.host_bottom);
     remove_host_tree(pair.host_top);

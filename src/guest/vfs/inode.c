@@ -284,31 +284,34 @@ int vnode_stat(const struct vfs *vfs, struct vnode node, struct vfs_stat *out)
     return 0;
 }
 
-int64_t vnode_read(const struct vfs *vfs, struct vnode node, uint64_t offset, char *out, size_t len)
+/* How many of `len` bytes at `offset` a file of `size` bytes has. */
+static size_t part_at(uint64_t size, uint64_t offset, size_t len)
 {
-    uint64_t size = 0;
-    struct span image = {NULL, 0};
-    const struct inode *inode = node.layer == 0 ? inode_get(vfs, node.index) : NULL;
-    struct vnode source = inode != NULL && vnode_exists(inode->backing) ? inode->backing : node;
-    if (source.layer != 0) {
-        struct image_entry entry;
-        int status = image_of(vfs, source, &entry);
-        if (status != 0) {
-            return status;
-        }
-        image = entry.contents;
-        size = image.len;
-    } else {
-        size = inode->size;
-    }
-    if (offset >= size || len == 0) {
+    if (offset >= size) {
         return 0;
     }
-    size_t part = size - offset < len ? (size_t)(size - offset) : len;
-    if (source.layer != 0) {
-        memcpy(out, image.base + offset, part);
-    } else {
-        content_read(&inode->as.content, offset, out, part);
+    return size - offset < len ? (size_t)(size - offset) : len;
+}
+
+int64_t vnode_read(const struct vfs *vfs, struct vnode node, uint64_t offset, char *out, size_t len)
+{
+    if (node.layer == 0) {
+        const struct inode *inode = inode_get(vfs, node.index);
+        if (!vnode_exists(inode->backing)) {
+            size_t part = part_at(inode->size, offset, len);
+            content_read(&inode->as.content, offset, out, part);
+            return (int64_t)part;
+        }
+        node = inode->backing;
+    }
+    struct image_entry entry;
+    int status = image_of(vfs, node, &entry);
+    if (status != 0) {
+        return status;
+    }
+    size_t part = part_at(entry.contents.len, offset, len);
+    if (part > 0) {
+        memcpy(out, entry.contents.base + offset, part);
     }
     return (int64_t)part;
 }

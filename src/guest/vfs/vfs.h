@@ -202,9 +202,8 @@ int64_t vfs_pwrite(struct vfs *vfs, int fd, const void *bytes, size_t len, int64
 /* The new offset. On a directory: 0, or a cookie of vfs_readdir. */
 int64_t vfs_seek(struct vfs *vfs, int fd, int64_t offset, int whence);
 int vfs_dup(struct vfs *vfs, int fd);
-int vfs_dup3(struct vfs *vfs, int fd, int new_fd,
-             int flags); /* dup2 is the caller's to special-case
-                            when fd == new_fd: EINVAL here */
+/* dup3(2): EINVAL when both are the same, which dup2(2) treats otherwise. */
+int vfs_dup3(struct vfs *vfs, int fd, int new_fd, int flags);
 /* fcntl(2) with an integer argument. For the *GETLK* commands 0 means "unlocked": the caller sets
  * l_type to F_UNLCK; the *SETLK* commands succeed, because nobody else can ever hold a lock. */
 int vfs_fcntl(struct vfs *vfs, int fd, int command, int64_t argument);
@@ -227,7 +226,8 @@ int vfs_pipe(struct vfs *vfs, int fds[2], int flags);
 /* 0 when the descriptor is open (nothing here is a terminal), EBADF otherwise. */
 int vfs_fd_check(const struct vfs *vfs, int fd);
 
-/* Paths, relative to a directory descriptor or VFS_AT_FDCWD. */
+/* Paths, relative to a directory descriptor or VFS_AT_FDCWD. As on Linux, but for one thing:
+ * symlinks whose targets add up to a path of 4096 bytes or more give ENAMETOOLONG. */
 
 /* fstatat(2): flags VFS_AT_SYMLINK_NOFOLLOW, VFS_AT_EMPTY_PATH. */
 int vfs_stat(struct vfs *vfs, int dirfd, struct span path, int flags, struct vfs_stat *out);
