@@ -39,7 +39,8 @@ static const char *const exports[GUEST_FUNCTION_COUNT] = {
     [GUEST_PYERR_PRINT] = "PyErr_Print",
     [GUEST_PY_GETVERSION] = "Py_GetVersion",
     [GUEST_PYRUN_SIMPLESTRING] = "PyRun_SimpleString",
-    [GUEST_PYOBJECT_VECTORCALL] = "PyObject_Vectorcall",
+    [GUEST_PYLIST_NEW] = "PyList_New",
+    [GUEST_PYLIST_SETITEM] = "PyList_SetItem",
     [GUEST_PYERR_GETRAISEDEXCEPTION] = "PyErr_GetRaisedException",
     [GUEST_PY_DECREF] = "Py_DecRef",
 };
@@ -379,9 +380,7 @@ static int runner_start(struct guest *guest, int warm, struct err *err)
         (void)guest_call(guest, GUEST_PYERR_PRINT, NULL, 0, NULL, err);
         return err_set(err, ERR_MISSING, "the guest's images have no vitrine.runner");
     }
-    const uint32_t slots_bytes = 2 * sizeof(uint32_t);
-    if (guest_call(guest, GUEST_MALLOC, &slots_bytes, 1, &guest->call_slots, err) != 0 ||
-        attribute_get(guest, module, "step", &guest->step_function, err) != 0 ||
+    if (attribute_get(guest, module, "step", &guest->step_function, err) != 0 ||
         attribute_get(guest, module, "prepare", &prepare, err) != 0 ||
         guest_call(guest, GUEST_PYBOOL_FROMLONG, &is_warm, 1, &flag, err) != 0) {
         return -1;

@@ -123,23 +123,29 @@ static void signals_connect(struct guest *guest)
     atomic_store(&guest->signal_switch, host);
 }
 
-/* Gives back references; 0 is none. */
-static int release(struct guest *guest, uint32_t object, struct err *err)
-{
-    return object == 0 ? 0 : guest_call(guest, GUEST_PY_DECREF, &object, 1, NULL, err);
-}
-
-/* Tells the runner what came of a step; *next is what to call now, or 0. */
+/* Tells the runner what came of a step, as a list of its value and exception (references that are
+ * given away; 0 is None); *next is what to call now, 0 when the runner itself raised. */
 static int step_report(struct guest *guest, uint32_t value, uint32_t error, uint32_t *next,
                        struct err *err)
 {
-    const uint32_t slots[] = {value != 0 ? value : guest->none.at,
-                              error != 0 ? error : guest->none.at};
-    if (guest_memory_write(guest, guest_addr(guest->call_slots), slots, sizeof slots) != 0) {
-        return err_set(err, ERR_TRAP, "the runner's memory is gone");
+    uint32_t list = 0;
+    const uint32_t count = 2;
+    if (guest_call(guest, GUEST_PYLIST_NEW, &count, 1, &list, err) != 0) {
+        return -1;
     }
-    const uint32_t args[] = {guest->step_function, guest->call_slots, 2, 0};
-    return guest_call(guest, GUEST_PYOBJECT_VECTORCALL, args, 4, next, err);
+    if (list == 0) {
+        *next = 0;
+        return 0;
+    }
+    const uint32_t items[] = {list, 0, value != 0 ? value : guest->none.at,
+                              list, 1, error != 0 ? error : guest->none.at};
+    const uint32_t args[] = {guest->step_function, list};
+    if (guest_call(guest, GUEST_PYLIST_SETITEM, items, 3, NULL, err) != 0 ||
+        guest_call(guest, GUEST_PYLIST_SETITEM, items + 3, 3, NULL, err) != 0 ||
+        guest_call(guest, GUEST_PYOBJECT_CALLONEARG, args, 2, next, err) != 0) {
+        return -1;
+    }
+    return guest_call(guest, GUEST_PY_DECREF, &list, 1, NULL, err);
 }
 
 /*
@@ -155,15 +161,14 @@ static int steps_run(struct guest *guest, struct err *err)
     while (next != 0 && next != guest->none.at) {
         uint32_t value = 0;
         uint32_t error = 0;
-        uint32_t after = 0;
+        /* The step holds the program's variables; they are to end with the program. */
         if (guest_call(guest, GUEST_PYOBJECT_CALLNOARGS, &next, 1, &value, err) != 0 ||
             (value == 0 &&
              guest_call(guest, GUEST_PYERR_GETRAISEDEXCEPTION, NULL, 0, &error, err) != 0) ||
-            step_report(guest, value, error, &after, err) != 0 || release(guest, value, err) != 0 ||
-            release(guest, error, err) != 0 || release(guest, next, err) != 0) {
+            guest_call(guest, GUEST_PY_DECREF, &next, 1, NULL, err) != 0 ||
+            step_report(guest, value, error, &next, err) != 0) {
             return -1;
         }
-        next = after;
     }
     if (next == 0) { /* the runner itself raised; its traceback goes to the program's stderr */
         return guest_call(guest, GUEST_PYERR_PRINT, NULL, 0, NULL, err);

@@ -36,7 +36,8 @@ enum guest_function {
     GUEST_PYERR_PRINT,
     GUEST_PY_GETVERSION,
     GUEST_PYRUN_SIMPLESTRING,
-    GUEST_PYOBJECT_VECTORCALL,
+    GUEST_PYLIST_NEW,
+    GUEST_PYLIST_SETITEM,
     GUEST_PYERR_GETRAISEDEXCEPTION,
     GUEST_PY_DECREF,
     GUEST_FUNCTION_COUNT,
@@ -84,7 +85,6 @@ struct guest {
     uint64_t memory_bytes_max; /* of the request under way; at boot the ceiling */
     uint32_t step_function;    /* PyObject * of vitrine.runner.step */
     struct guest_addr none;    /* the object None */
-    uint32_t call_slots;       /* room for two PyObject * in guest memory */
     char python_version[32];
 
     /* The run under way. */
