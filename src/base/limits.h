@@ -74,8 +74,9 @@
 
 /* A zygote and its cells. */
 #define LIMIT_ZYGOTE_BOOT_MS        60000ULL
-#define LIMIT_ZYGOTE_STOP_MS        2000ULL /* between the end of its control socket and SIGKILL */
-#define LIMIT_ZYGOTE_FAILURES_MAX   5U      /* in a row before READY */
+#define LIMIT_ZYGOTE_STOP_MS        2000ULL  /* between the end of its control socket and SIGKILL */
+#define LIMIT_ZYGOTE_STABLE_MS      10000ULL /* a zygote that lived so long owes no backoff */
+#define LIMIT_ZYGOTE_FAILURES_MAX   5U       /* in a row before READY */
 #define LIMIT_ZYGOTE_BACKOFF_MS_MIN 50ULL
 #define LIMIT_ZYGOTE_BACKOFF_MS_MAX 5000ULL
 #define LIMIT_ZYGOTE_CHILDREN_MAX   1024U

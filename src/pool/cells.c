@@ -1,0 +1,398 @@
+/* One child of a zygote: its socket, its deadline, and the run that it was given. */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "pool/run.h"
+#include "pool/state.h"
+
+/* A result may be larger than its value by its error texts. */
+#define RESULT_EXTRA_BYTES (LIMIT_RESULT_FRAME_BYTES_MAX - LIMIT_RESULT_BYTES_MAX)
+
+static void on_socket(uv_poll_t *poll, int status, int events);
+static void on_timer(uv_timer_t *timer);
+
+/* ---- Life ------------------------------------------------------------------------------------ */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct cell *cell = handle->data;
+    if (--cell->handles > 0) {
+        return;
+    }
+    assert(cell->is_gone && cell->run == NULL);
+    struct pool *pool = cell->pool;
+    TAILQ_REMOVE(&pool->cells, cell, link);
+    buf_free(&cell->in);
+    free(cell);
+    pool_part_freed(pool);
+}
+
+/* Closes our ends. The cell reads the end of its socket, unless it is beyond reading. */
+static void abandon(struct cell *cell)
+{
+    if (cell->fd >= 0) {
+        uv_close((uv_handle_t *)&cell->poll, on_handle_closed);
+        fd_close(&cell->fd);
+    }
+    fd_close(&cell->child_fd);
+    buf_free(&cell->in);
+}
+
+struct cell *cell_new(struct pool *pool, struct zygote *zygote)
+{
+    struct cell *cell = calloc(1, sizeof *cell);
+    int ends[2];
+    if (cell == NULL || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        free(cell);
+        return NULL;
+    }
+    if (uv_poll_init(pool->loop, &cell->poll, ends[0]) != 0) {
+        fd_close(&ends[0]);
+        fd_close(&ends[1]);
+        free(cell);
+        return NULL;
+    }
+    cell->pool = pool;
+    cell->zygote = zygote;
+    cell->number = ++pool->cell_number;
+    cell->fd = ends[0];
+    cell->child_fd = ends[1];
+    buf_init(&cell->in, POOL_CHUNK_BYTES);
+    (void)uv_timer_init(pool->loop, &cell->timer);
+    cell->poll.data = cell->timer.data = cell;
+    cell->handles = 2;
+    TAILQ_INSERT_TAIL(&pool->cells, cell, link);
+    pool->spare_count++;
+    (void)uv_poll_start(&cell->poll, UV_READABLE, on_socket);
+    (void)cell_flush_commands(cell);
+    return cell;
+}
+
+/* ---- Commands -------------------------------------------------------------------------------- */
+
+int cell_flush_commands(struct cell *cell)
+{
+    struct zygote *zygote = cell->zygote;
+    if (cell->child_fd >= 0) {
+        int sent = zygote_command(zygote, WIRE_FORK, cell->number, cell->child_fd);
+        if (sent <= 0) {
+            return sent;
+        }
+        fd_close(&cell->child_fd);
+    }
+    if (cell->wants_interrupt) {
+        int sent = zygote_command(zygote, WIRE_INTERRUPT, cell->number, -1);
+        if (sent <= 0) {
+            return sent;
+        }
+        cell->wants_interrupt = false;
+    }
+    if (cell->wants_kill) {
+        int sent = zygote_command(zygote, WIRE_KILL, cell->number, -1);
+        if (sent <= 0) {
+            return sent;
+        }
+        cell->wants_kill = false;
+    }
+    return 1;
+}
+
+/* The loop's clock has whole milliseconds; one more, so that no deadline comes early. */
+static void timer_set(struct cell *cell, uint64_t ms)
+{
+    if (!cell->is_gone) {
+        uv_update_time(cell->pool->loop);
+        (void)uv_timer_start(&cell->timer, on_timer, ms + 1, 0);
+    }
+}
+
+static void interrupt(struct cell *cell)
+{
+    cell->is_interrupted = true;
+    cell->wants_interrupt = true;
+    (void)cell_flush_commands(cell);
+}
+
+/* After this only the zygote's word that the process is reaped is expected. */
+static void kill_now(struct cell *cell)
+{
+    if (!cell->is_killed && !cell->is_gone) {
+        cell->is_killed = true;
+        cell->wants_kill = true;
+        (void)cell_flush_commands(cell);
+    }
+    timer_set(cell, LIMIT_CELL_END_MS);
+}
+
+/* ---- The end of a run ------------------------------------------------------------------------ */
+
+/* The run is over; the process has LIMIT_CELL_END_MS to be over too. */
+static void conclude(struct cell *cell, const struct run_end *how)
+{
+    assert(cell->state == CELL_RUNNING);
+    struct pool *pool = cell->pool;
+    struct pool_run *run = cell->run;
+    cell->run = NULL;
+    cell->state = CELL_ENDING;
+    pool->running_count--;
+    if (how->end != NULL) {
+        pool->spare_deaths = 0;
+    }
+    run_finish(run, how);
+    abandon(cell);
+    timer_set(cell, LIMIT_CELL_END_MS);
+    pool_run_ended(pool);
+}
+
+static void violation(struct cell *cell, const char *what)
+{
+    char text[ERR_TEXT_MAX];
+    snprintf(text, sizeof text, "the sandbox process broke the protocol: it sent %.256s", what);
+    kill_now(cell);
+    conclude(cell, &(struct run_end){.breakage = text});
+}
+
+void cell_retire(struct cell *cell)
+{
+    assert(cell->state == CELL_SPARE);
+    cell->state = CELL_ENDING;
+    cell->pool->spare_count--;
+    abandon(cell);
+    timer_set(cell, LIMIT_CELL_END_MS);
+}
+
+/* A spare cell that ended, or spoke, before it was asked. */
+static void spare_died(struct cell *cell)
+{
+    cell_retire(cell);
+    kill_now(cell);
+    pool_spare_died(cell->pool);
+}
+
+void cell_gone(struct cell *cell, const int *wait_status, const char *breakage)
+{
+    static const char not_forked[] =
+        "the system refuses to start another process: it may have too many, or too little memory";
+    if (cell->is_gone) {
+        return;
+    }
+    cell->is_gone = true;
+    while (cell->state == CELL_RUNNING && cell->fd >= 0 && cell_read(cell)) {
+    }
+    if (cell->state == CELL_RUNNING) {
+        if (wait_status == NULL && breakage == NULL) {
+            cell->run->refusal = not_forked;
+        }
+        conclude(cell, &(struct run_end){.wait_status = wait_status, .breakage = breakage});
+    } else if (cell->state == CELL_SPARE && breakage == NULL) {
+        spare_died(cell);
+    } else if (cell->state == CELL_SPARE) {
+        cell_retire(cell);
+    }
+    abandon(cell);
+    uv_close((uv_handle_t *)&cell->timer, on_handle_closed);
+}
+
+/* ---- Frames ---------------------------------------------------------------------------------- */
+
+static void output_take(struct cell *cell, enum run_stream stream, struct span bytes)
+{
+    struct pool_run *run = cell->run;
+    run->output_bytes += bytes.len;
+    if (run->output_bytes > run->limits.output_bytes) {
+        violation(cell, "more output than its limit allows");
+    } else if (run->events.output != NULL && bytes.len > 0) {
+        run->events.output(run->events.context, stream, bytes);
+    }
+}
+
+static void result_take(struct cell *cell, struct span record)
+{
+    struct pool_run *run = cell->run;
+    if (run->has_result) {
+        violation(cell, "a second result");
+    } else if (buf_append(&run->result, record.base, record.len) != 0) {
+        violation(cell, "a result too large to keep");
+    } else {
+        run->has_result = true;
+    }
+}
+
+/* `bytes_after` have arrived behind this frame. */
+static void frame_take(struct cell *cell, const struct wire_frame *frame, size_t bytes_after)
+{
+    if (frame->type == WIRE_STDOUT) {
+        output_take(cell, RUN_STDOUT, frame->payload);
+    } else if (frame->type == WIRE_STDERR) {
+        output_take(cell, RUN_STDERR, frame->payload);
+    } else if (frame->type == WIRE_RESULT) {
+        result_take(cell, frame->payload);
+    } else if (bytes_after > 0) {
+        violation(cell, "more after its end");
+    } else {
+        conclude(cell, &(struct run_end){.end = &frame->payload});
+    }
+}
+
+/* Takes whole frames in place; only a frame that is cut is kept for later. */
+static void bytes_take(struct cell *cell, struct span bytes)
+{
+    bool is_kept = cell->in.len > 0;
+    if (is_kept && buf_append(&cell->in, bytes.base, bytes.len) != 0) {
+        violation(cell, "a frame larger than its limit allows");
+        return;
+    }
+    struct span rest = is_kept ? buf_span(&cell->in) : bytes;
+    struct wire_frame frame;
+    struct err err;
+    size_t frame_bytes;
+    int taken = 0;
+    while (cell->state == CELL_RUNNING &&
+           (taken = wire_take(rest, WIRE_FROM_CELL, &frame, &frame_bytes, &err)) > 0) {
+        rest.base += frame_bytes;
+        rest.len -= frame_bytes;
+        frame_take(cell, &frame, rest.len);
+    }
+    if (cell->state != CELL_RUNNING) {
+        return; /* concluded; `in` is freed */
+    }
+    if (taken < 0) {
+        violation(cell, err.text);
+    } else if (is_kept) {
+        buf_consume(&cell->in, cell->in.len - rest.len);
+    } else if (buf_append(&cell->in, rest.base, rest.len) != 0) {
+        violation(cell, "a frame larger than its limit allows");
+    }
+}
+
+/* The other end is closed. What became of the process is the zygote's to say; it has no longer
+ * any reason to live. */
+static void silence_take(struct cell *cell)
+{
+    if (cell->state == CELL_SPARE) {
+        spare_died(cell);
+        return;
+    }
+    abandon(cell);
+    cell->is_interrupted = true;
+    kill_now(cell);
+}
+
+bool cell_read(struct cell *cell)
+{
+    struct pool *pool = cell->pool;
+    ssize_t n = recv(cell->fd, pool->chunk, sizeof pool->chunk, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return false;
+    }
+    if (n <= 0) {
+        silence_take(cell);
+        return false;
+    }
+    if (cell->state == CELL_SPARE) {
+        spare_died(cell);
+        return false;
+    }
+    bytes_take(cell, (struct span){pool->chunk, (size_t)n});
+    return cell->state == CELL_RUNNING && (size_t)n == sizeof pool->chunk;
+}
+
+/* ---- The request ----------------------------------------------------------------------------- */
+
+/* Sends what the socket takes. -1 when the other end is closed. */
+static int request_send(struct cell *cell)
+{
+    struct pool_run *run = cell->run;
+    struct span rest = buf_span(&run->request);
+    rest.base += run->request_sent_bytes;
+    rest.len -= run->request_sent_bytes;
+    ssize_t n = send(cell->fd, rest.base, rest.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        return -1;
+    }
+    run->request_sent_bytes += n > 0 ? (size_t)n : 0;
+    if (run->request_sent_bytes < run->request.len) {
+        return uv_poll_start(&cell->poll, UV_READABLE | UV_WRITABLE, on_socket);
+    }
+    buf_free(&run->request);
+    run->request_sent_bytes = 0;
+    return 0;
+}
+
+bool cell_give(struct cell *cell, struct pool_run *run)
+{
+    assert(cell->state == CELL_SPARE);
+    struct pool *pool = cell->pool;
+    cell->run = run;
+    run->sent_us = clock_monotonic_us();
+    if (request_send(cell) != 0) {
+        cell->run = NULL;
+        run->sent_us = 0;
+        run->request_sent_bytes = 0;
+        spare_died(cell);
+        return false;
+    }
+    run->cell = cell;
+    cell->state = CELL_RUNNING;
+    cell->in.bytes_max =
+        (size_t)run->limits.result_bytes + RESULT_EXTRA_BYTES + 2 * POOL_CHUNK_BYTES;
+    pool->spare_count--;
+    pool->running_count++;
+    timer_set(cell, run->limits.wall_ms);
+    return true;
+}
+
+void cell_stop(struct cell *cell)
+{
+    if (!cell->is_interrupted) {
+        interrupt(cell);
+        timer_set(cell, cell->run->limits.grace_ms);
+    }
+}
+
+/* ---- The loop's side ------------------------------------------------------------------------- */
+
+static void on_socket(uv_poll_t *poll, int status, int events)
+{
+    struct cell *cell = poll->data;
+    if (status == 0 && (events & UV_WRITABLE) != 0 && cell->state == CELL_RUNNING) {
+        if (request_send(cell) != 0) {
+            events |= UV_READABLE; /* what it may have said before it went */
+        } else if (cell->run->request.len == 0) {
+            (void)uv_poll_start(&cell->poll, UV_READABLE, on_socket);
+        }
+    }
+    if (status != 0 || (events & UV_READABLE) != 0) {
+        (void)cell_read(cell);
+    }
+}
+
+/* An end that is already in the socket counts: it was there in time. */
+static bool is_over(struct cell *cell)
+{
+    while (cell->state == CELL_RUNNING && cell->fd >= 0 && cell_read(cell)) {
+    }
+    return cell->state != CELL_RUNNING;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct cell *cell = timer->data;
+    if (cell->state == CELL_RUNNING && is_over(cell)) {
+        return;
+    }
+    if (cell->is_killed) {
+        zygote_kill(cell->zygote); /* it does not obey */
+    } else if (cell->state != CELL_RUNNING || cell->is_interrupted) {
+        kill_now(cell);
+    } else {
+        cell->run->is_out_of_time = true;
+        cell_stop(cell);
+    }
+}

@@ -1,0 +1,374 @@
+/* From a run's report to its outcome. */
+#include "pool/outcome.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/limits.h"
+#include "base/utf8.h"
+#include "pool/report.h"
+#include "wire/wire.h"
+
+enum {
+    EXIT_OF_LIMIT = 1,
+    EXIT_OF_TIME = 124,    /* as timeout(1) has it */
+    EXIT_OF_SANDBOX = 125, /* as env(1), timeout(1) and others have it: not the program's doing */
+    EXIT_OF_SIGNAL = 128,  /* and the signal's number, as a shell has it */
+    EXIT_OF_CANCEL = 130,
+    EXIT_OF_TRAP = 134, /* as a program that called abort() */
+};
+
+/* A text of the guest grows to at most three times its size when it is repaired. */
+#define TEXT_BYTES_MAX (3 * LIMIT_RESULT_FRAME_BYTES_MAX)
+
+const char *outcome_status_name(enum outcome_status status)
+{
+    static const char *const names[] = {
+        [OUTCOME_SUCCESS] = "success",     [OUTCOME_RUN_ERROR] = "run-error",
+        [OUTCOME_LIMIT] = "limit",         [OUTCOME_INSTALL_ERROR] = "install-error",
+        [OUTCOME_CRASH] = "crash",         [OUTCOME_REFUSED] = "refused",
+        [OUTCOME_CANCELLED] = "cancelled",
+    };
+    return names[status];
+}
+
+/* ---- The guest's record ---------------------------------------------------------------------- */
+
+struct result_record {
+    struct span status;
+    uint32_t exit_code;
+    struct span value;
+    struct span note;
+    struct span type;
+    struct span message;
+    struct span traceback;
+    uint32_t line;
+};
+
+static int result_field_read(struct result_record *out, const struct wire_field *field)
+{
+    switch (field->number) {
+    case WIRE_RESULT_STATUS: out->status = field->value; return 0;
+    case WIRE_RESULT_EXIT_CODE: return wire_get_u32(field->value, &out->exit_code);
+    case WIRE_RESULT_VALUE: out->value = field->value; return 0;
+    case WIRE_RESULT_VALUE_NOTE: out->note = field->value; return 0;
+    case WIRE_RESULT_ERROR_TYPE: out->type = field->value; return 0;
+    case WIRE_RESULT_ERROR_MESSAGE: out->message = field->value; return 0;
+    case WIRE_RESULT_ERROR_TRACEBACK: out->traceback = field->value; return 0;
+    case WIRE_RESULT_ERROR_LINE: return wire_get_u32(field->value, &out->line);
+    default: return -1;
+    }
+}
+
+/* Each field at most once, none that is unknown, and a status that is one of two. */
+static int result_read(struct span record, struct result_record *out)
+{
+    *out = (struct result_record){0};
+    uint32_t seen = 0;
+    struct wire_field field;
+    int more;
+    while ((more = wire_next(&record, &field)) > 0) {
+        if (result_field_read(out, &field) != 0 || (seen & 1u << field.number) != 0) {
+            return -1;
+        }
+        seen |= 1u << field.number;
+    }
+    bool is_known = span_equal(out->status, span_of("success")) ||
+                    span_equal(out->status, span_of("run-error"));
+    return more == 0 && is_known ? 0 : -1;
+}
+
+/* ---- The cell's record ----------------------------------------------------------------------- */
+
+struct end_record {
+    uint32_t reason;
+    uint32_t exit_code;
+    uint32_t limits;
+    struct span detail;
+    uint64_t cpu_us;
+    uint64_t wall_us;
+    uint64_t memory_bytes;
+};
+
+static int end_field_read(struct end_record *out, const struct wire_field *field)
+{
+    switch (field->number) {
+    case WIRE_END_REASON: return wire_get_u32(field->value, &out->reason);
+    case WIRE_END_EXIT_CODE: return wire_get_u32(field->value, &out->exit_code);
+    case WIRE_END_LIMITS: return wire_get_u32(field->value, &out->limits);
+    case WIRE_END_DETAIL: out->detail = field->value; return 0;
+    case WIRE_END_CPU_US: return wire_get_u64(field->value, &out->cpu_us);
+    case WIRE_END_WALL_US: return wire_get_u64(field->value, &out->wall_us);
+    case WIRE_END_MEMORY_BYTES: return wire_get_u64(field->value, &out->memory_bytes);
+    default: return -1;
+    }
+}
+
+static int end_read(struct span record, struct end_record *out)
+{
+    *out = (struct end_record){0};
+    struct wire_field field;
+    int more;
+    while ((more = wire_next(&record, &field)) > 0) {
+        if (end_field_read(out, &field) != 0) {
+            return -1;
+        }
+    }
+    return more;
+}
+
+/* ---- Texts ----------------------------------------------------------------------------------- */
+
+/* The same text when it is UTF-8, else a repaired copy in `store`. */
+static struct span text_check(struct buf *store, struct span text)
+{
+    if (utf8_valid(text)) {
+        return text;
+    }
+    return utf8_append_lossy(store, text) == 0 ? buf_span(store) : (struct span){0};
+}
+
+static bool span_ends_with(struct span text, const char *end)
+{
+    size_t len = strlen(end);
+    return text.len >= len && memcmp(text.base + text.len - len, end, len) == 0;
+}
+
+/* Our sentence is the message; below the guest's traceback it is also the last line. */
+static void say(struct outcome *out, struct outcome_texts *texts)
+{
+    out->error_message = buf_span(&texts->message);
+    struct span traceback = out->error_traceback;
+    if (texts->traceback.len == 0) {
+        (void)buf_append(&texts->traceback, traceback.base, traceback.len);
+    }
+    if (traceback.len > 0 && !span_ends_with(traceback, "\n")) {
+        (void)buf_append_char(&texts->traceback, '\n');
+    }
+    (void)buf_append(&texts->traceback, texts->message.base, texts->message.len);
+    out->error_traceback = buf_span(&texts->traceback);
+}
+
+__attribute__((format(printf, 5, 6))) static void conclude(struct outcome *out,
+                                                           struct outcome_texts *texts,
+                                                           enum outcome_status status,
+                                                           int exit_code, const char *format, ...)
+{
+    char sentence[ERR_TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    out->status = status;
+    out->exit_code = exit_code;
+    out->value_json = (struct span){0};
+    out->value_note = (struct span){0};
+    buf_clear(&texts->message);
+    (void)utf8_append_lossy(&texts->message, span_of(sentence));
+    say(out, texts);
+}
+
+/* ---- Limits ---------------------------------------------------------------------------------- */
+
+/* "the memory limit of 512 MiB was reached", for the first bit in this order. */
+static void conclude_limit(struct outcome *out, struct outcome_texts *texts, uint32_t bits,
+                           const struct run_limits *limits)
+{
+    const struct {
+        uint32_t bit;
+        const char *name;
+        uint64_t value;
+        const char *unit;
+    } rows[] = {
+        {WIRE_LIMIT_OUTPUT, "output", limits->output_bytes, "bytes"},
+        {WIRE_LIMIT_MEMORY, "memory", limits->memory_bytes / MIB, "MiB"},
+        {WIRE_LIMIT_FILE_BYTES, "file size", limits->file_bytes, "bytes in all"},
+        {WIRE_LIMIT_FILE_COUNT, "file count", limits->file_count, "files"},
+        {WIRE_LIMIT_OPEN_FILES, "open files", LIMIT_OPEN_FILES_MAX, "files"},
+        {WIRE_LIMIT_RESULT, "result", limits->result_bytes, "bytes"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if ((bits & rows[i].bit) != 0) {
+            conclude(out, texts, OUTCOME_LIMIT, EXIT_OF_LIMIT,
+                     "the %s limit of %" PRIu64 " %s was reached", rows[i].name, rows[i].value,
+                     rows[i].unit);
+            return;
+        }
+    }
+    conclude(out, texts, OUTCOME_LIMIT, EXIT_OF_LIMIT, "a limit was reached");
+}
+
+static void conclude_time(struct outcome *out, struct outcome_texts *texts, uint64_t wall_ms)
+{
+    out->limits |= WIRE_LIMIT_TIME;
+    if (wall_ms % 1000 == 0) {
+        conclude(out, texts, OUTCOME_LIMIT, EXIT_OF_TIME,
+                 "the time limit of %" PRIu64 " s was reached", wall_ms / 1000);
+    } else {
+        conclude(out, texts, OUTCOME_LIMIT, EXIT_OF_TIME,
+                 "the time limit of %" PRIu64 ".%03" PRIu64 " s was reached", wall_ms / 1000,
+                 wall_ms % 1000);
+    }
+}
+
+/* An exception that a limit caused is the limit's doing; the guest may also have caught one and
+ * failed of something else. */
+static uint32_t limit_behind(const struct outcome *out)
+{
+    static const uint32_t files =
+        WIRE_LIMIT_FILE_BYTES | WIRE_LIMIT_FILE_COUNT | WIRE_LIMIT_OPEN_FILES;
+    if (span_ends_with(out->error_type, "MemoryError")) {
+        return out->limits & WIRE_LIMIT_MEMORY;
+    }
+    return span_equal(out->error_type, span_of("OSError")) ? out->limits & files : 0;
+}
+
+/* ---- Ends ------------------------------------------------------------------------------------ */
+
+/* What the guest said, checked. Leaves the outcome without it when the record is none. */
+static int result_take(const struct run_report *report, struct outcome_texts *texts,
+                       struct outcome *out)
+{
+    struct result_record record;
+    if (!report->has_result || result_read(report->result, &record) != 0) {
+        return -1;
+    }
+    /* A success has status 0, an error another one, whatever the guest claims. */
+    out->exit_code = (int)(int32_t)record.exit_code;
+    if (span_equal(record.status, span_of("success")) && out->exit_code == 0) {
+        out->status = OUTCOME_SUCCESS;
+    } else {
+        out->status = OUTCOME_RUN_ERROR;
+        out->exit_code = out->exit_code == 0 ? 1 : out->exit_code;
+    }
+    out->value_json = text_check(&texts->value, record.value);
+    out->value_note = text_check(&texts->note, record.note);
+    out->error_type = text_check(&texts->type, record.type);
+    out->error_message = text_check(&texts->message, record.message);
+    out->error_traceback = text_check(&texts->traceback, record.traceback);
+    out->error_line = record.line;
+    if (out->value_json.len > report->limits.result_bytes) {
+        out->value_json = (struct span){0};
+        out->value_note = span_of("truncated");
+        out->limits |= WIRE_LIMIT_RESULT;
+    }
+    return 0;
+}
+
+static void conclude_signal(struct outcome *out, struct outcome_texts *texts, int number)
+{
+    static const struct {
+        int number;
+        const char *name;
+    } names[] = {
+        {SIGSYS, "SIGSYS, for a system call that the jail forbids"},
+        {SIGKILL, "SIGKILL, not by Vitrine: the system may be out of memory"},
+        {SIGSEGV, "SIGSEGV"},
+        {SIGBUS, "SIGBUS"},
+        {SIGILL, "SIGILL"},
+        {SIGFPE, "SIGFPE"},
+        {SIGABRT, "SIGABRT"},
+        {SIGXCPU, "SIGXCPU"},
+        {SIGTRAP, "SIGTRAP"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (names[i].number == number) {
+            conclude(out, texts, OUTCOME_CRASH, EXIT_OF_SIGNAL + number,
+                     "the sandbox process was killed by %s", names[i].name);
+            return;
+        }
+    }
+    conclude(out, texts, OUTCOME_CRASH, EXIT_OF_SIGNAL + number,
+             "the sandbox process was killed by signal %d", number);
+}
+
+/* The process ended, and its END never came. */
+static void conclude_exit(struct outcome *out, struct outcome_texts *texts, int wait_status)
+{
+    if (WIFSIGNALED(wait_status)) {
+        conclude_signal(out, texts, WTERMSIG(wait_status));
+    } else {
+        conclude(out, texts, OUTCOME_CRASH, EXIT_OF_SANDBOX,
+                 "the sandbox process ended with status %d before the program did",
+                 WEXITSTATUS(wait_status));
+    }
+}
+
+static void conclude_end(const struct run_report *report, const struct end_record *end,
+                         bool has_result, struct outcome_texts *texts, struct outcome *out)
+{
+    int exit_code = (int)(int32_t)end->exit_code;
+    struct span detail = end->detail.len < ERR_TEXT_MAX / 2
+                             ? end->detail
+                             : (struct span){end->detail.base, ERR_TEXT_MAX / 2};
+    switch (end->reason) {
+    case WIRE_END_RETURNED:
+        if (!has_result) {
+            conclude(out, texts, OUTCOME_CRASH, EXIT_OF_SANDBOX,
+                     "the program ended without a result that can be read");
+        } else if (out->status == OUTCOME_RUN_ERROR && limit_behind(out) != 0) {
+            conclude_limit(out, texts, limit_behind(out), &report->limits);
+        }
+        return;
+    case WIRE_END_EXITED:
+        conclude(out, texts, OUTCOME_CRASH, exit_code,
+                 "the program ended itself with os._exit(%d) before it returned", exit_code);
+        return;
+    case WIRE_END_TRAPPED:
+        conclude(out, texts, OUTCOME_CRASH, EXIT_OF_TRAP, "the program crashed: %.*s",
+                 (int)detail.len, detail.base);
+        return;
+    case WIRE_END_LIMIT: conclude_limit(out, texts, end->limits, &report->limits); return;
+    default:
+        conclude(out, texts, OUTCOME_CRASH, EXIT_OF_SANDBOX,
+                 "the program broke the rules of its sandbox: %.*s", (int)detail.len, detail.base);
+        return;
+    }
+}
+
+void outcome_compose(const struct run_report *report, struct outcome_texts *texts,
+                     struct outcome *out)
+{
+    struct buf *const all[] = {&texts->value, &texts->note, &texts->type, &texts->message,
+                               &texts->traceback};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        buf_init(all[i], TEXT_BYTES_MAX + ERR_TEXT_MAX);
+    }
+    *out = (struct outcome){.queue_us = report->queue_us, .wall_us = report->wall_us};
+    struct end_record end = {0};
+    bool has_end = report->has_end && end_read(report->end, &end) == 0;
+    out->limits = end.limits;
+    out->cpu_us = end.cpu_us;
+    out->memory_bytes = end.memory_bytes;
+    bool has_result = result_take(report, texts, out) == 0;
+    out->output_truncated = (out->limits & WIRE_LIMIT_OUTPUT) != 0;
+
+    if (report->is_cancelled) {
+        conclude(out, texts, OUTCOME_CANCELLED, EXIT_OF_CANCEL, "the run was cancelled");
+    } else if (report->refusal != NULL) {
+        conclude(out, texts, OUTCOME_REFUSED, EXIT_OF_SANDBOX, "%s", report->refusal);
+    } else if (report->breakage != NULL || (report->has_end && !has_end)) {
+        conclude(out, texts, OUTCOME_CRASH, EXIT_OF_SANDBOX, "%s",
+                 report->breakage != NULL ? report->breakage
+                                          : "the sandbox process sent an end that is none");
+    } else if (report->is_out_of_time) {
+        conclude_time(out, texts, report->limits.wall_ms);
+    } else if (has_end) {
+        conclude_end(report, &end, has_result, texts, out);
+    } else {
+        conclude_exit(out, texts, report->wait_status);
+    }
+}
+
+void outcome_texts_free(struct outcome_texts *texts)
+{
+    buf_free(&texts->value);
+    buf_free(&texts->note);
+    buf_free(&texts->type);
+    buf_free(&texts->message);
+    buf_free(&texts->traceback);
+}

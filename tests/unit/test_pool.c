@@ -1,0 +1,1040 @@
+/*
+ * pool and cell together, with a guest of our own (fake_guest.c): every way in which a run can
+ * end, what it leaves behind, and what the next run sees of it.
+ *
+ * The program is its own vitrine-cell: started with --core it becomes a zygote.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "cell/cell.h"
+#include "pool/pool.h"
+#include "wire/wire.h"
+
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define UNDER_SANITIZER
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define UNDER_SANITIZER
+#endif
+#ifdef UNDER_SANITIZER
+static const bool is_jailed = false;
+#else
+static const bool is_jailed = true;
+#endif
+
+enum { PATIENCE_MS = 20000, TEXT_MAX = 2048, PARALLEL_RUNS = 200, PARALLEL_CELLS = 8 };
+
+/* ---- A pool on a loop ------------------------------------------------------------------------ */
+
+static uv_loop_t loop;
+static struct pool *pool;
+static char own_path[512];
+static char guest_dir[64];
+static bool is_closed;
+static uv_timer_t patience;
+
+static void lose_patience(uv_timer_t *timer)
+{
+    (void)timer;
+    fail_msg("nothing happened for %d ms", PATIENCE_MS);
+}
+
+/* Callbacks that set a flag stop the loop, which otherwise may go to sleep before it is looked at.
+ */
+static void flag_set(bool *flag)
+{
+    *flag = true;
+    uv_stop(&loop);
+}
+
+static void loop_until(const bool *flag)
+{
+    (void)uv_timer_start(&patience, lose_patience, PATIENCE_MS, 0);
+    while (!*flag) {
+        (void)uv_run(&loop, UV_RUN_ONCE);
+    }
+    (void)uv_timer_stop(&patience);
+}
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    flag_set(timer->data);
+}
+
+/* Lets the loop turn for a while. */
+static void loop_for(uint64_t ms)
+{
+    bool is_over = false;
+    uv_timer_t timer;
+    (void)uv_timer_init(&loop, &timer);
+    timer.data = &is_over;
+    (void)uv_timer_start(&timer, on_pause_over, ms, 0);
+    loop_until(&is_over);
+    uv_close((uv_handle_t *)&timer, NULL);
+    (void)uv_run(&loop, UV_RUN_NOWAIT);
+}
+
+static void core_write(const char *line)
+{
+    char path[128];
+    struct err err;
+    snprintf(path, sizeof path, "%s/core.cwasm", guest_dir);
+    assert_int_equal(fd_write_file(path, span_of(line), &err), 0);
+}
+
+static struct pool_config config_make(unsigned spare_cells, unsigned cells_max)
+{
+    return (struct pool_config){
+        .cell_path = own_path,
+        .guest_dir = guest_dir,
+        .spare_cells = spare_cells,
+        .cells_max = cells_max,
+        .warm = true,
+        .memory_bytes_max = LIMIT_MEMORY_BYTES_DEFAULT,
+    };
+}
+
+static void pool_start(const char *core, unsigned spare_cells, unsigned cells_max)
+{
+    struct err err = {0};
+    core_write(core);
+    struct pool_config config = config_make(spare_cells, cells_max);
+    if (pool_new(&loop, &config, &pool, &err) != 0) {
+        fail_msg("%s", err.text);
+    }
+}
+
+static void on_closed(void *context)
+{
+    flag_set(context);
+}
+
+static void pool_end(void)
+{
+    is_closed = false;
+    pool_close(pool, on_closed, &is_closed);
+    loop_until(&is_closed);
+    pool = NULL;
+}
+
+/* ---- A run and what was seen of it ----------------------------------------------------------- */
+
+struct seen {
+    struct pool_run *run;
+    struct buf out;
+    struct buf err;
+    struct buf order; /* both, each piece in front of it 'o' or 'e' */
+    bool is_done;
+    unsigned done_count;
+    struct outcome outcome; /* its spans are not valid any more */
+    char type[TEXT_MAX];
+    char message[TEXT_MAX];
+    char traceback[TEXT_MAX];
+    char value[TEXT_MAX];
+    char note[TEXT_MAX];
+    void (*then)(struct seen *seen);
+    void (*on_output)(struct seen *seen);
+};
+
+static void text_keep(char out[TEXT_MAX], struct span text)
+{
+    size_t len = text.len < TEXT_MAX - 1 ? text.len : TEXT_MAX - 1;
+    if (len > 0) {
+        memcpy(out, text.base, len);
+    }
+    out[len] = '\0';
+}
+
+static void on_output(void *context, enum run_stream stream, struct span bytes)
+{
+    struct seen *seen = context;
+    assert_false(seen->is_done);
+    (void)buf_append(stream == RUN_STDOUT ? &seen->out : &seen->err, bytes.base, bytes.len);
+    (void)buf_append_char(&seen->order, stream == RUN_STDOUT ? 'o' : 'e');
+    (void)buf_append(&seen->order, bytes.base, bytes.len < 16 ? bytes.len : 16);
+    if (seen->on_output != NULL) {
+        seen->on_output(seen);
+    }
+}
+
+static void on_done(void *context, const struct outcome *outcome)
+{
+    struct seen *seen = context;
+    flag_set(&seen->is_done);
+    seen->done_count++;
+    seen->outcome = *outcome;
+    text_keep(seen->type, outcome->error_type);
+    text_keep(seen->message, outcome->error_message);
+    text_keep(seen->traceback, outcome->error_traceback);
+    text_keep(seen->value, outcome->value_json);
+    text_keep(seen->note, outcome->value_note);
+    if (seen->then != NULL) {
+        seen->then(seen);
+    }
+}
+
+static void seen_init(struct seen *seen)
+{
+    *seen = (struct seen){0};
+    buf_init(&seen->out, 64 * MIB);
+    buf_init(&seen->err, 64 * MIB);
+    buf_init(&seen->order, 64 * MIB);
+}
+
+static void seen_free(struct seen *seen)
+{
+    buf_free(&seen->out);
+    buf_free(&seen->err);
+    buf_free(&seen->order);
+}
+#define cleanup_seen __attribute__((cleanup(seen_free)))
+
+static struct run_request request_make(const char *code)
+{
+    return (struct run_request){
+        .code = span_of(code), .want_value = true, .limits = run_limits_default()};
+}
+
+static int run_request_start(const struct run_request *request, struct seen *seen, struct err *err)
+{
+    const struct run_events events = {.context = seen, .output = on_output, .done = on_done};
+    return pool_run(pool, request, &events, &seen->run, err);
+}
+
+static void run_start(const struct run_request *request, struct seen *seen)
+{
+    struct err err = {0};
+    if (run_request_start(request, seen, &err) != 0) {
+        fail_msg("%s", err.text);
+    }
+}
+
+static void run_request_whole(const struct run_request *request, struct seen *seen)
+{
+    seen_init(seen);
+    run_start(request, seen);
+    loop_until(&seen->is_done);
+    assert_int_equal(seen->done_count, 1);
+}
+
+static void run_whole(const char *code, struct seen *seen)
+{
+    struct run_request request = request_make(code);
+    run_request_whole(&request, seen);
+}
+
+static void assert_text(const struct buf *buf, const char *text)
+{
+    assert_int_equal(buf->len, strlen(text));
+    if (buf->len > 0) {
+        assert_memory_equal(buf->base, text, buf->len);
+    }
+}
+
+static void assert_contains(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL) {
+        fail_msg("'%s' is not in '%s'", part, text);
+    }
+}
+
+/* The next run must not notice what the last one did. */
+static void assert_next_run_is_clean(void)
+{
+    cleanup_seen struct seen seen;
+    run_whole("print clean\nvalue 1", &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_SUCCESS);
+    assert_text(&seen.out, "clean\n");
+}
+
+/* ---- Processes ------------------------------------------------------------------------------- */
+
+/* Pids in a file of /proc such as "12 34 ": the first or the last, or 0. */
+static pid_t child_of(pid_t parent, pid_t thread, bool is_last)
+{
+    char path[64];
+    char text[1024] = {0};
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", parent, thread);
+    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || read(fd, text, sizeof text - 1) <= 0) {
+        return 0;
+    }
+    pid_t pid = 0;
+    for (char *at = text; *at != '\0' && (pid == 0 || is_last); at += *at == ' ' ? 1 : 0) {
+        pid = (pid_t)strtol(at, &at, 10);
+    }
+    return pid;
+}
+
+/* The newest child: cells whose zygote has died become children of ours before its successor. */
+static pid_t zygote_pid(void)
+{
+    pid_t pid = child_of(getpid(), getpid(), true);
+    assert_true(pid > 0);
+    return pid;
+}
+
+/* The oldest child of any thread of the zygote. */
+static pid_t oldest_cell_pid(void)
+{
+    char path[64];
+    pid_t zygote = zygote_pid();
+    snprintf(path, sizeof path, "/proc/%d/task", zygote);
+    DIR *threads = opendir(path);
+    assert_non_null(threads);
+    pid_t found = 0;
+    const struct dirent *entry;
+    while (found == 0 && (entry = readdir(threads)) != NULL) {
+        found = child_of(zygote, (pid_t)strtol(entry->d_name, NULL, 10), false);
+    }
+    (void)closedir(threads);
+    return found;
+}
+
+static unsigned open_descriptors(void)
+{
+    unsigned count = 0;
+    DIR *stream = opendir("/proc/self/fd");
+    assert_non_null(stream);
+    while (readdir(stream) != NULL) {
+        count++;
+    }
+    (void)closedir(stream);
+    return count;
+}
+
+/* ---- Good ends ------------------------------------------------------------------------------- */
+
+static void success_has_output_and_value(void **state)
+{
+    (void)state;
+    pool_start("ok", 2, 4);
+    cleanup_seen struct seen seen;
+    run_whole("print hello\nvalue {\"a\": 1}", &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_SUCCESS);
+    assert_int_equal(seen.outcome.exit_code, 0);
+    assert_text(&seen.out, "hello\n");
+    assert_text(&seen.err, "");
+    assert_string_equal(seen.value, "{\"a\": 1}");
+    assert_string_equal(seen.message, "");
+    assert_int_equal(seen.outcome.limits, 0);
+    assert_int_equal(seen.outcome.memory_bytes, 12345678);
+    struct pool_info info = pool_info(pool);
+    assert_true(info.ready);
+    assert_string_equal(info.python_version, "0.0.1");
+    assert_string_equal(info.engine_version, "fake 1.0");
+    pool_end();
+}
+
+static void streams_stay_in_order(void **state)
+{
+    (void)state;
+    pool_start("ok", 1, 1);
+    cleanup_seen struct seen seen;
+    run_whole("print 1\nstderr 2\nprint 3\nstderr 4\nprint 5", &seen);
+    assert_text(&seen.out, "1\n3\n5\n");
+    assert_text(&seen.err, "2\n4\n");
+    assert_text(&seen.order, "o1\ne2\no3\ne4\no5\n");
+    pool_end();
+}
+
+static void request_arrives_whole(void **state)
+{
+    (void)state;
+    pool_start("ok", 0, 1);
+    static const char *const argv[] = {"x.py", "--flag", "", NULL};
+    static const char *const env[] = {"A=b=c", NULL};
+    struct run_request request = request_make("request");
+    request.filename = "x.py";
+    request.globals_json = span_of("{\"n\":1}");
+    request.argv = argv;
+    request.env = env;
+    request.limits.wall_ms = 1234;
+    request.limits.file_count = 77;
+    cleanup_seen struct seen seen;
+    run_request_whole(&request, &seen);
+    assert_text(&seen.out, "2=x.py\n3={\"n\":1}\n4=x.py\n4=--flag\n4=\n5=A=b=c\n6=1\n7=1234\n"
+                           "8=536870912\n9=1048576\n10=1048576\n11=268435456\n12=77\n");
+    pool_end();
+}
+
+static void large_requests_and_results_pass(void **state)
+{
+    (void)state;
+    pool_start("ok", 1, 1);
+    cleanup_buf struct buf code;
+    buf_init(&code, LIMIT_CODE_BYTES_MAX + 1);
+    assert_int_equal(buf_append_text(&code, "value-of 900000\nflood 1000000\n# "), 0);
+    while (code.len < LIMIT_CODE_BYTES_MAX) {
+        assert_int_equal(buf_append_char(&code, 'x'), 0);
+    }
+    struct run_request request = request_make("");
+    request.code = buf_span(&code);
+    cleanup_seen struct seen seen;
+    run_request_whole(&request, &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_SUCCESS);
+    assert_int_equal(seen.outcome.value_json.len, 900000);
+    assert_int_equal(seen.out.len, 1000000);
+
+    struct err err;
+    assert_int_equal(buf_append_char(&code, 'x'), 0);
+    request.code = buf_span(&code);
+    assert_int_equal(run_request_start(&request, &seen, &err), -1);
+    assert_contains(err.text, "the code has 8388609 bytes");
+    pool_end();
+}
+
+/* ---- Errors and limits ----------------------------------------------------------------------- */
+
+static void errors_keep_their_words(void **state)
+{
+    (void)state;
+    pool_start("ok", 1, 1);
+    cleanup_seen struct seen seen;
+    run_whole("print a\nraise ValueError", &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_RUN_ERROR);
+    assert_int_equal(seen.outcome.exit_code, 1);
+    assert_string_equal(seen.type, "ValueError");
+    assert_string_equal(seen.message, "it failed");
+    assert_string_equal(seen.traceback, "Traceback (most recent call last):\nValueError\n");
+    assert_int_equal(seen.outcome.error_line, 7);
+    seen_free(&seen);
+    run_whole("junk-text\nraise ValueError", &seen);
+    assert_string_equal(seen.message, "a\xEF\xBF\xBDz");
+    pool_end();
+}
+
+static void exceptions_that_limits_cause_are_limits(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *code;
+        enum outcome_status status;
+        const char *text;
+    } rows[] = {
+        {"raise MemoryError", OUTCOME_RUN_ERROR, "it failed"},
+        {"limits 1\nraise MemoryError", OUTCOME_LIMIT, "the memory limit of 512 MiB was reached"},
+        {"limits 1\nraise ValueError", OUTCOME_RUN_ERROR, "it failed"},
+        {"limits 4\nraise OSError", OUTCOME_LIMIT,
+         "the file size limit of 268435456 bytes in all was reached"},
+        {"limits 8\nraise OSError", OUTCOME_LIMIT, "the file count limit of 20000 files"},
+        {"limits 16\nraise OSError", OUTCOME_LIMIT, "the open files limit of 512 files"},
+        {"limits 4\nvalue 1", OUTCOME_SUCCESS, ""},
+    };
+    pool_start("ok", 1, 1);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cleanup_seen struct seen seen;
+        run_whole(rows[i].code, &seen);
+        assert_int_equal(seen.outcome.status, rows[i].status);
+        assert_int_equal(seen.outcome.exit_code, rows[i].status == OUTCOME_SUCCESS ? 0 : 1);
+        assert_contains(seen.message, rows[i].text);
+    }
+    pool_end();
+}
+
+static void time_limit_interrupts(void **state)
+{
+    (void)state;
+    static const char *const codes[] = {"print a\nspin", "print a\nsleep 10000"};
+    pool_start("ok", 1, 1);
+    for (size_t i = 0; i < 2; i++) {
+        struct run_request request = request_make(codes[i]);
+        request.limits.wall_ms = 100;
+        cleanup_seen struct seen seen;
+        run_request_whole(&request, &seen);
+        assert_int_equal(seen.outcome.status, OUTCOME_LIMIT);
+        assert_int_equal(seen.outcome.limits, WIRE_LIMIT_TIME);
+        assert_int_equal(seen.outcome.exit_code, 124);
+        assert_string_equal(seen.message, "the time limit of 0.100 s was reached");
+        assert_string_equal(seen.traceback, "Traceback (most recent call last):\n"
+                                            "KeyboardInterrupt\n"
+                                            "the time limit of 0.100 s was reached");
+        assert_text(&seen.out, "a\n");
+        assert_in_range(seen.outcome.wall_us, 100000, 100000 + LIMIT_GRACE_MS * 1000);
+    }
+    pool_end();
+}
+
+static void time_limit_kills_after_the_grace(void **state)
+{
+    (void)state;
+    pool_start("ok", 1, 1);
+    struct run_request request = request_make("print a\nhang");
+    request.limits.wall_ms = 1000;
+    request.limits.grace_ms = 100;
+    cleanup_seen struct seen seen;
+    run_request_whole(&request, &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_LIMIT);
+    assert_int_equal(seen.outcome.exit_code, 124);
+    assert_string_equal(seen.traceback, "the time limit of 1 s was reached");
+    assert_text(&seen.out, "a\n");
+    assert_in_range(seen.outcome.wall_us, 1100000, 1600000);
+    assert_next_run_is_clean();
+    pool_end();
+}
+
+static void output_stops_at_its_limit(void **state)
+{
+    (void)state;
+    pool_start("ok", 1, 1);
+    struct run_request request = request_make("print 0123\nflood 1000000000\nprint never");
+    request.limits.output_bytes = 100000;
+    cleanup_seen struct seen seen;
+    run_request_whole(&request, &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_LIMIT);
+    assert_int_equal(seen.outcome.limits, WIRE_LIMIT_OUTPUT);
+    assert_int_equal(seen.outcome.exit_code, 1);
+    assert_true(seen.outcome.output_truncated);
+    assert_string_equal(seen.message, "the output limit of 100000 bytes was reached");
+    assert_int_equal(seen.out.len, 100000);
+    assert_next_run_is_clean();
+    pool_end();
+}
+
+static void value_stops_at_its_limit(void **state)
+{
+    (void)state;
+    pool_start("ok", 1, 1);
+    struct run_request request = request_make("value-of 1001");
+    request.limits.result_bytes = 1000;
+    cleanup_seen struct seen seen;
+    run_request_whole(&request, &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_SUCCESS);
+    assert_string_equal(seen.value, "");
+    assert_string_equal(seen.note, "truncated");
+    assert_int_equal(seen.outcome.limits, WIRE_LIMIT_RESULT);
+    pool_end();
+}
+
+/* ---- Crashes --------------------------------------------------------------------------------- */
+
+static void crashes_say_what_happened(void **state)
+{
+    (void)state;
+    const char *abort_text = is_jailed ? "SIGSYS" : "SIGABRT";
+    const struct {
+        const char *code;
+        int exit_code;
+        const char *text;
+    } rows[] = {
+        {"print a\nexit 0", 0, "the program ended itself with os._exit(0) before it returned"},
+        {"print a\nexit -3", -3, "os._exit(-3)"},
+        {"print a\ntrap call stack exhausted", 134, "the program crashed: call stack exhausted"},
+        {"print a\nsilent", 125, "without a result"},
+        {"print a\nno-record", 125, "without a result"},
+        {"print a\ntwice", 125, "broke the protocol: it sent a second result"},
+        {"print a\njunk", 125, "broke the protocol: it sent a frame"},
+        {"print a\nmore-after-end", 125, "broke the protocol: it sent more after its end"},
+        {"print a\nabort", is_jailed ? 128 + SIGSYS : 128 + SIGABRT, abort_text},
+    };
+    pool_start("ok", 2, 2);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cleanup_seen struct seen seen;
+        run_whole(rows[i].code, &seen);
+        assert_int_equal(seen.outcome.status, OUTCOME_CRASH);
+        assert_contains(seen.message, rows[i].text);
+        assert_string_equal(seen.traceback, seen.message);
+        assert_int_equal(seen.outcome.exit_code, rows[i].exit_code);
+        assert_text(&seen.out, "a\n");
+        assert_next_run_is_clean();
+    }
+    pool_end();
+}
+
+/* A sanitizer catches SIGSEGV itself, and without the jail nothing is forbidden. */
+static void crimes_are_killed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *code;
+        const char *text;
+    } rows[] = {
+        {"print a\nsegv", "killed by SIGSEGV"},
+        {"print a\nconnect", "killed by SIGSYS, for a system call that the jail forbids"},
+        {"print a\nopen", "killed by SIGSYS, for a system call that the jail forbids"},
+    };
+    pool_start("ok", 2, 2);
+    for (size_t i = 0; is_jailed && i < sizeof rows / sizeof *rows; i++) {
+        cleanup_seen struct seen seen;
+        run_whole(rows[i].code, &seen);
+        assert_int_equal(seen.outcome.status, OUTCOME_CRASH);
+        assert_contains(seen.message, rows[i].text);
+        assert_text(&seen.out, "a\n");
+    }
+    assert_next_run_is_clean();
+    pool_end();
+}
+
+static void a_thousand_crashes_leak_nothing(void **state)
+{
+    (void)state;
+    pool_start("ok", 2, 2);
+    assert_next_run_is_clean();
+    loop_for(200);
+    unsigned before = open_descriptors();
+    for (unsigned i = 0; i < 1000; i++) {
+        cleanup_seen struct seen seen;
+        run_whole("exit 1", &seen);
+    }
+    loop_for(200);
+    assert_int_equal(open_descriptors(), before);
+    assert_next_run_is_clean();
+    pool_end();
+}
+
+/* ---- Cancelling ------------------------------------------------------------------------------ */
+
+static void cancel_at_first_output(struct seen *seen)
+{
+    pool_run_cancel(seen->run);
+}
+
+static void cancel_ends_a_run(void **state)
+{
+    (void)state;
+    static const char *const codes[] = {"print a\nspin", "print a\nhang"};
+    pool_start("ok", 1, 1);
+    for (size_t i = 0; i < 2; i++) {
+        struct run_request request = request_make(codes[i]);
+        request.limits.grace_ms = 100;
+        cleanup_seen struct seen seen;
+        seen_init(&seen);
+        seen.on_output = cancel_at_first_output;
+        run_start(&request, &seen);
+        loop_until(&seen.is_done);
+        assert_int_equal(seen.outcome.status, OUTCOME_CANCELLED);
+        assert_int_equal(seen.outcome.exit_code, 130);
+        assert_contains(seen.message, "the run was cancelled");
+        assert_in_range(seen.outcome.wall_us, 0, 1000000);
+    }
+    assert_next_run_is_clean();
+    pool_end();
+}
+
+static void cancel_takes_a_run_from_the_queue(void **state)
+{
+    (void)state;
+    pool_start("slow 50", 1, 1);
+    struct run_request request = request_make("print a");
+    cleanup_seen struct seen seen;
+    seen_init(&seen);
+    run_start(&request, &seen);
+    pool_run_cancel(seen.run);
+    pool_run_cancel(seen.run);
+    assert_false(seen.is_done); /* never from inside the call */
+    loop_until(&seen.is_done);
+    assert_int_equal(seen.done_count, 1);
+    assert_int_equal(seen.outcome.status, OUTCOME_CANCELLED);
+    assert_text(&seen.out, "");
+    assert_next_run_is_clean();
+    pool_end();
+}
+
+/* ---- Many runs ------------------------------------------------------------------------------- */
+
+static unsigned runs_done;
+static unsigned runs_going;
+static unsigned runs_going_max;
+static bool are_all_done;
+
+static void count_going(struct seen *seen)
+{
+    if (seen->out.len == strlen("start\n")) {
+        runs_going++;
+        runs_going_max = runs_going > runs_going_max ? runs_going : runs_going_max;
+    }
+}
+
+static void count_done(struct seen *seen)
+{
+    (void)seen;
+    runs_going--;
+    runs_done++;
+    are_all_done = runs_done == PARALLEL_RUNS;
+}
+
+static void many_runs_share_few_cells(void **state)
+{
+    (void)state;
+    static struct seen seen[PARALLEL_RUNS];
+    pool_start("ok", 2, PARALLEL_CELLS);
+    runs_done = runs_going = runs_going_max = 0;
+    are_all_done = false;
+    for (unsigned i = 0; i < PARALLEL_RUNS; i++) {
+        char code[64];
+        snprintf(code, sizeof code, "print start\nsleep 3\nprint %u\nvalue %u", i, i);
+        struct run_request request = request_make(code);
+        seen_init(&seen[i]);
+        seen[i].on_output = count_going;
+        seen[i].then = count_done;
+        run_start(&request, &seen[i]);
+    }
+    loop_until(&are_all_done);
+    assert_in_range(runs_going_max, 2, PARALLEL_CELLS);
+    for (unsigned i = 0; i < PARALLEL_RUNS; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "start\n%u\n", i);
+        assert_int_equal(seen[i].outcome.status, OUTCOME_SUCCESS);
+        assert_text(&seen[i].out, text);
+        seen_free(&seen[i]);
+    }
+    pool_end();
+}
+
+static void queue_is_bounded(void **state)
+{
+    (void)state;
+    struct seen *seen = calloc(LIMIT_QUEUE_MAX + 1, sizeof *seen);
+    assert_non_null(seen);
+    pool_start("ok", 1, 1);
+    assert_next_run_is_clean();
+    struct run_request request = request_make("hang");
+    struct err err;
+    for (unsigned i = 0; i <= LIMIT_QUEUE_MAX; i++) {
+        seen_init(&seen[i]);
+        run_start(&request, &seen[i]);
+    }
+    struct seen refused;
+    seen_init(&refused);
+    assert_int_equal(run_request_start(&request, &refused, &err), -1);
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_string_equal(err.text, "busy: 1 programs run and 1024 wait; try again later");
+    pool_end();
+    for (unsigned i = 0; i <= LIMIT_QUEUE_MAX; i++) {
+        assert_int_equal(seen[i].done_count, 1);
+        assert_int_equal(seen[i].outcome.status, OUTCOME_CANCELLED);
+        seen_free(&seen[i]);
+    }
+    assert_false(refused.is_done);
+    free(seen);
+}
+
+/* ---- Broken processes ------------------------------------------------------------------------ */
+
+static void kill_zygote(struct seen *seen)
+{
+    seen->on_output = NULL;
+    assert_int_equal(kill(zygote_pid(), SIGKILL), 0);
+}
+
+static void a_killed_zygote_is_replaced(void **state)
+{
+    (void)state;
+    pool_start("ok", 2, 2);
+    for (int i = 0; i < 2; i++) {
+        cleanup_seen struct seen seen;
+        seen_init(&seen);
+        seen.on_output = kill_zygote;
+        struct run_request request = request_make("print a\nhang");
+        run_start(&request, &seen);
+        loop_until(&seen.is_done);
+        assert_int_equal(seen.outcome.status, OUTCOME_CRASH);
+        assert_string_equal(seen.message, "the sandbox process died (signal 9)");
+        assert_text(&seen.out, "a\n");
+        assert_next_run_is_clean();
+    }
+    pool_end();
+}
+
+static void a_dead_spare_cell_is_replaced(void **state)
+{
+    (void)state;
+    pool_start("ok", 2, 2);
+    assert_next_run_is_clean();
+    loop_for(100);
+    pid_t pid = oldest_cell_pid();
+    assert_true(pid > 0);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    while (kill(pid, 0) == 0) {
+        usleep(1000);
+    }
+    assert_next_run_is_clean(); /* the pool has not looked yet, and does not know */
+    loop_for(100);
+    assert_next_run_is_clean();
+    pool_end();
+}
+
+struct start {
+    bool is_told;
+    bool has_failed;
+    char text[ERR_TEXT_MAX];
+};
+
+static void on_ready(void *context, const struct err *err)
+{
+    struct start *start = context;
+    flag_set(&start->is_told);
+    start->has_failed = err != NULL;
+    snprintf(start->text, sizeof start->text, "%s", err != NULL ? err->text : "");
+}
+
+static void ready_is_told_once(void **state)
+{
+    (void)state;
+    struct start start = {0};
+    pool_start("slow 30", 1, 1);
+    pool_on_ready(pool, on_ready, &start);
+    assert_false(start.is_told);
+    loop_until(&start.is_told);
+    assert_false(start.has_failed);
+    struct start late = {0};
+    pool_on_ready(pool, on_ready, &late);
+    loop_until(&late.is_told);
+    assert_false(late.has_failed);
+    pool_end();
+}
+
+static void a_zygote_that_cannot_boot_fails_the_pool(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *core;
+        const char *text;
+    } rows[] = {
+        {"fatal the images are stale: run `make build`",
+         "the sandbox cannot start: the images are stale: run `make build`"},
+        {"exit a library is missing", "the sandbox cannot start: the sandbox process died "
+                                      "(status 3); its last words: a library is missing"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct start start = {0};
+        struct run_request request = request_make("print a");
+        cleanup_seen struct seen seen;
+        seen_init(&seen);
+        pool_start(rows[i].core, 1, 1);
+        pool_on_ready(pool, on_ready, &start);
+        run_start(&request, &seen);
+        loop_until(&seen.is_done);
+        assert_int_equal(seen.outcome.status, OUTCOME_REFUSED);
+        assert_string_equal(seen.message, rows[i].text);
+        assert_true(start.is_told && start.has_failed);
+        assert_string_equal(start.text, rows[i].text);
+        struct err err;
+        assert_int_equal(run_request_start(&request, &seen, &err), -1);
+        assert_string_equal(err.text, rows[i].text);
+        pool_end();
+    }
+}
+
+static void bad_arguments_are_refused(void **state)
+{
+    (void)state;
+    struct err err;
+    struct pool *none = NULL;
+    core_write("ok");
+    struct pool_config config = config_make(1, 1);
+    config.cell_path = "/nonexistent/vitrine-cell";
+    assert_int_equal(pool_new(&loop, &config, &none, &err), -1);
+    assert_int_equal(err.code, ERR_MISSING);
+    config = config_make(1, 0);
+    assert_int_equal(pool_new(&loop, &config, &none, &err), -1);
+    config = config_make(1, 1);
+    config.guest_dir = "/nonexistent";
+    assert_int_equal(pool_new(&loop, &config, &none, &err), -1);
+    assert_contains(err.text, "/nonexistent/core.cwasm");
+    assert_null(none);
+
+    static const char *const bad_env[] = {"=x", NULL};
+    static const char *const bad_argv[] = {"a", "\xFF", NULL};
+    struct run_request requests[5];
+    for (size_t i = 0; i < 5; i++) {
+        requests[i] = request_make("");
+    }
+    requests[0].limits.wall_ms = 0;
+    requests[1].limits.memory_bytes = LIMIT_MEMORY_BYTES_DEFAULT + 1;
+    requests[2].env = bad_env;
+    requests[3].argv = bad_argv;
+    requests[4].limits.output_bytes = LIMIT_OUTPUT_BYTES_MAX + 1;
+    static const char *const texts[] = {"time limit", "memory limit", "NAME=VALUE", "argument 1",
+                                        "output limit"};
+    pool_start("ok", 0, 1);
+    for (size_t i = 0; i < 5; i++) {
+        struct seen seen;
+        seen_init(&seen);
+        assert_int_equal(run_request_start(&requests[i], &seen, &err), -1);
+        assert_contains(err.text, texts[i]);
+    }
+    pool_end();
+}
+
+/* ---- Calls from callbacks, and the end ------------------------------------------------------- */
+
+static struct seen second;
+
+static void start_second(struct seen *seen)
+{
+    (void)seen;
+    struct run_request request = request_make("print second");
+    run_start(&request, &second);
+}
+
+static void a_run_may_start_the_next(void **state)
+{
+    (void)state;
+    pool_start("ok", 0, 1);
+    cleanup_seen struct seen seen;
+    seen_init(&seen);
+    seen_init(&second);
+    seen.then = start_second;
+    struct run_request request = request_make("print first");
+    run_start(&request, &seen);
+    loop_until(&second.is_done);
+    assert_text(&second.out, "second\n");
+    seen_free(&second);
+    pool_end();
+}
+
+static void close_now(struct seen *seen)
+{
+    (void)seen;
+    pool_close(pool, on_closed, &is_closed);
+    pool = NULL;
+}
+
+static void a_run_may_close_the_pool(void **state)
+{
+    (void)state;
+    pool_start("ok", 2, 2);
+    cleanup_seen struct seen ended;
+    cleanup_seen struct seen hung;
+    seen_init(&ended);
+    seen_init(&hung);
+    ended.then = close_now;
+    is_closed = false;
+    struct run_request request = request_make("hang");
+    run_start(&request, &hung);
+    request = request_make("print a");
+    run_start(&request, &ended);
+    loop_until(&is_closed);
+    assert_int_equal(hung.done_count, 1);
+    assert_int_equal(hung.outcome.status, OUTCOME_CANCELLED);
+}
+
+static void a_pool_closes_while_it_starts(void **state)
+{
+    (void)state;
+    pool_start("slow 10000", 2, 2);
+    uint64_t start_us = clock_monotonic_us();
+    pool_end();
+    assert_in_range(clock_monotonic_us() - start_us, 0, 1000000);
+}
+
+/* ---- Fixtures -------------------------------------------------------------------------------- */
+
+static unsigned descriptors_before;
+
+/* Once through, so that what libuv keeps for the whole process is there; then count. Orphans of a
+ * zygote become our children, so that none can hide. */
+static int group_setup(void **state)
+{
+    (void)state;
+    ssize_t len = readlink("/proc/self/exe", own_path, sizeof own_path - 1);
+    assert_true(len > 0);
+    snprintf(guest_dir, sizeof guest_dir, "/tmp/test_pool.XXXXXX");
+    assert_non_null(mkdtemp(guest_dir));
+    log_set_level(LOG_LEVEL_ERROR);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    uv_loop_init(&loop);
+    uv_timer_init(&loop, &patience);
+    pool_start("ok", 1, 1);
+    pool_end();
+    descriptors_before = open_descriptors();
+    return 0;
+}
+
+/* True when there is no child left; reaps what was orphaned and has died. */
+static bool has_no_child(void)
+{
+    for (unsigned i = 0; i < 200; i++) {
+        pid_t pid = waitpid(-1, NULL, WNOHANG);
+        if (pid < 0 && errno == ECHILD) {
+            return true;
+        }
+        if (pid == 0) {
+            usleep(10000);
+        }
+    }
+    return false;
+}
+
+static int nothing_is_left(void **state)
+{
+    (void)state;
+    if (pool != NULL) {
+        pool_end(); /* the test failed: the next one starts clean nevertheless */
+    }
+    assert_true(has_no_child());
+    assert_int_equal(open_descriptors(), descriptors_before);
+    return 0;
+}
+
+static int group_teardown(void **state)
+{
+    (void)state;
+    char path[128];
+    snprintf(path, sizeof path, "%s/core.cwasm", guest_dir);
+    (void)unlink(path);
+    (void)rmdir(guest_dir);
+    uv_close((uv_handle_t *)&patience, NULL);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    return uv_loop_close(&loop);
+}
+
+#define pool_test(test) cmocka_unit_test_teardown(test, nothing_is_left)
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--core") == 0) {
+        return cell_main(argc, argv, is_jailed ? CELL_JAIL_FULL : CELL_JAIL_BARE);
+    }
+    const struct CMUnitTest tests[] = {
+        pool_test(success_has_output_and_value),
+        pool_test(streams_stay_in_order),
+        pool_test(request_arrives_whole),
+        pool_test(large_requests_and_results_pass),
+        pool_test(errors_keep_their_words),
+        pool_test(exceptions_that_limits_cause_are_limits),
+        pool_test(time_limit_interrupts),
+        pool_test(time_limit_kills_after_the_grace),
+        pool_test(output_stops_at_its_limit),
+        pool_test(value_stops_at_its_limit),
+        pool_test(crashes_say_what_happened),
+        pool_test(crimes_are_killed),
+        pool_test(a_thousand_crashes_leak_nothing),
+        pool_test(cancel_ends_a_run),
+        pool_test(cancel_takes_a_run_from_the_queue),
+        pool_test(many_runs_share_few_cells),
+        pool_test(queue_is_bounded),
+        pool_test(a_killed_zygote_is_replaced),
+        pool_test(a_dead_spare_cell_is_replaced),
+        pool_test(ready_is_told_once),
+        pool_test(a_zygote_that_cannot_boot_fails_the_pool),
+        pool_test(bad_arguments_are_refused),
+        pool_test(a_run_may_start_the_next),
+        pool_test(a_run_may_close_the_pool),
+        pool_test(a_pool_closes_while_it_starts),
+    };
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
