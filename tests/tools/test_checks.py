@@ -34,7 +34,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("cell/main.c", '#include "guest/guest.h"', True),
         ("cell/main.c", '#include "guest/state.h"', False),
         ("result/json.c", '#include "pool/outcome.h"', True),
-        ("result/json.c", '#include "pool/pool.h"', False),
+        ("result/json.c", '#include "pool/state.h"', False),
         ("engine/engine.c", "#include <wasmtime_c.h>", True),
         ("guest/boot.c", "#include <wasmtime_c.h>", False),
         ("guest/boot.c", '#  include "wasmtime_c.h"', False),
@@ -62,6 +62,10 @@ def test_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "a.c:2: int b): 71 lines" in found[0]
     source.write_text("int a;\n" * 801)
     assert len(check_sizes.problems_in(source)) == 1
+    test = tmp_path / "tests" / "unit" / "test_a.c"
+    test.parent.mkdir(parents=True)
+    test.write_text(start + "    a++;\n" * 90 + "}\n")
+    assert check_sizes.problems_in(test) == []
     script = tmp_path / "a.py"
     script.write_text("def f():\n" + "    pass\n" * 70)
     assert len(check_sizes.problems_in(script)) == 1
