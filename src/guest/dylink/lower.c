@@ -197,7 +197,9 @@ static int lower_module(struct lowering *lowering, struct buf *out, struct err *
                      : append_lowered(lowering, out);
     if (result != 0) {
         out->len = old_len;
-        return err_set(err, ERR_LIMIT, "WebAssembly module: it is too long when lowered");
+        return err_set(err, ERR_LIMIT,
+                       "WebAssembly module: no room for it when lowered (%zu bytes at most)",
+                       out->bytes_max);
     }
     return 0;
 }

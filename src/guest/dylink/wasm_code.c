@@ -117,14 +117,15 @@ static const uint8_t atomic_table[] = {
     [0x10 ... 0x4E] = MEMARG,
 };
 
+/* In the order of the prefixes, which follow one another. */
 static const struct {
     const uint8_t *kinds;
     uint32_t count;
 } prefix_tables[] = {
-    [PREFIX_GC - PREFIX_GC] = {gc_table, sizeof gc_table},
-    [PREFIX_MISC - PREFIX_GC] = {misc_table, sizeof misc_table},
-    [PREFIX_VECTOR - PREFIX_GC] = {vector_table, sizeof vector_table},
-    [PREFIX_ATOMIC - PREFIX_GC] = {atomic_table, sizeof atomic_table},
+    {gc_table, sizeof gc_table},
+    {misc_table, sizeof misc_table},
+    {vector_table, sizeof vector_table},
+    {atomic_table, sizeof atomic_table},
 };
 
 static enum immediates read_prefixed(struct wasm_reader *code, struct wasm_instr *instr)
