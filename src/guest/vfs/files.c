@@ -134,9 +134,8 @@ bool files_have(const struct vfs *vfs, struct vnode node)
     return false;
 }
 
-bool files_redirect(struct vfs *vfs, struct vnode from, uint32_t number)
+void files_redirect(struct vfs *vfs, struct vnode from, uint32_t number)
 {
-    bool any = false;
     for (uint32_t i = 0; i < LIMIT_OPEN_FILES_MAX; i++) {
         struct file *file = &vfs->files[i];
         if (file->kind != FILE_NODE || !vnode_equal(file->node, from)) {
@@ -146,9 +145,7 @@ bool files_redirect(struct vfs *vfs, struct vnode from, uint32_t number)
         file->node = vnode_of_inode(number);
         inode_release(vfs, file->parent);
         file->parent = INODE_NONE;
-        any = true;
     }
-    return any;
 }
 
 int files_own(struct vfs *vfs, struct file *file, uint32_t *number)
@@ -169,16 +166,6 @@ static void close_descriptor(struct vfs *vfs, int fd, struct file *file)
 {
     vfs->descriptors[fd] = (struct descriptor){0, false};
     drop(vfs, file);
-}
-
-void files_close_all(struct vfs *vfs)
-{
-    for (int fd = 0; fd < (int)LIMIT_OPEN_FILES_MAX; fd++) {
-        struct file *file = files_get(vfs, fd);
-        if (file != NULL) {
-            close_descriptor(vfs, fd, file);
-        }
-    }
 }
 
 /* Opening. */

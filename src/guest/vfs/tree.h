@@ -268,8 +268,8 @@ struct file *files_get(const struct vfs *vfs, int fd);
 struct file *files_get_for(const struct vfs *vfs, int fd, unsigned bits);
 /* The directory inode that relative paths start from. */
 int files_start_dir(const struct vfs *vfs, int dirfd, uint32_t *dir);
-/* Lets every open file of `from` refer to inode `number` instead; whether there was one. */
-bool files_redirect(struct vfs *vfs, struct vnode from, uint32_t number);
+/* Lets every open file of `from` refer to inode `number` instead. */
+void files_redirect(struct vfs *vfs, struct vnode from, uint32_t number);
 bool files_have(const struct vfs *vfs, struct vnode node);
 /* Whether a descriptor can be had: 0, or EMFILE and the limit is marked as hit. */
 int files_room(struct vfs *vfs, uint32_t count);
@@ -278,7 +278,6 @@ int files_own(struct vfs *vfs, struct file *file, uint32_t *number);
 /* A descriptor for a new open file, whose node or pipe's end it takes a reference to. There must
  * be room. */
 int files_add(struct vfs *vfs, const struct file *file, bool close_on_exec);
-void files_close_all(struct vfs *vfs);
 
 int64_t pipe_read(struct pipe *pipe, char *bytes, size_t len);
 int64_t pipe_write(struct pipe *pipe, const char *bytes, size_t len);
