@@ -36,6 +36,12 @@ struct call {
 
 static void call_start(struct bench *bench);
 
+/* The loop ends by itself when the pool has nothing left in it. */
+static void pool_closed(void *context)
+{
+    (void)context;
+}
+
 static void call_done(void *context, const struct outcome *outcome)
 {
     struct call *call = context;
@@ -54,7 +60,7 @@ static void call_done(void *context, const struct outcome *outcome)
     if (bench->started < bench->count + WARM_UP) {
         call_start(bench);
     } else if (bench->finished == bench->started) {
-        pool_close(bench->pool, NULL, NULL);
+        pool_close(bench->pool, pool_closed, NULL);
     }
 }
 
