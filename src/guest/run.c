@@ -199,7 +199,8 @@ void guest_run(struct guest *guest, struct span request, const struct guest_sink
     end->memory_bytes = engine_memory(guest->store, &guest->memory).len;
 }
 
-void guest_signal(struct guest *guest, int number)
+/* The numbers are Linux's on both sides. */
+static void signal_raise(struct guest *guest, int number)
 {
     atomic_store(&guest->pending_signal, number);
     volatile uint32_t *host = atomic_load(&guest->signal_switch);
@@ -210,5 +211,10 @@ void guest_signal(struct guest *guest, int number)
 
 void guest_interrupt(struct guest *guest)
 {
-    guest_signal(guest, SIGINT);
+    signal_raise(guest, SIGINT);
+}
+
+void guest_alarm(struct guest *guest)
+{
+    signal_raise(guest, SIGALRM);
 }

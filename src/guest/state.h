@@ -106,9 +106,6 @@ struct guest {
 int guest_call(struct guest *guest, enum guest_function function, const uint32_t *args,
                size_t count, uint32_t *result, struct err *err);
 
-/* Raises a signal in the guest as soon as the interpreter looks. Async-signal-safe. */
-void guest_signal(struct guest *guest, int number);
-
 /* Notes why the guest has to stop; only the first reason counts. Returns -1, for the host function
  * that unwinds the guest with it. */
 int guest_stop(struct guest *guest, uint32_t reason, int32_t exit_code, const char *format, ...)
