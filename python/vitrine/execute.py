@@ -102,7 +102,11 @@ class Program:
 
     def compile(self) -> None:
         """Compile to one code object; or to two, where the value of the second is wanted."""
-        self.codes = compile_source(self.source, self.filename, self.wants_value)
+        try:
+            self.codes = compile_source(self.source, self.filename, self.wants_value)
+        except SyntaxError as error:
+            complete_error(error, self.source, self.filename)
+            raise
         self.wants_value = len(self.codes) > 1
 
     def lines(self) -> list[str]:
@@ -193,7 +197,6 @@ def parse_globals(text: bytes) -> dict[str, object]:
 
 def compile_source(source: bytes, filename: str, want_value: bool) -> "list[CodeType]":
     """Compile a source; only a value that is wanted is worth the detour over the syntax tree."""
-    check_source(source, filename)
     if not want_value:
         return [compile(source, filename, "exec", _TOP_LEVEL_AWAIT, True)]
     tree = compile(source, filename, "exec", _TOP_LEVEL_AWAIT | _ONLY_AST, True)
@@ -225,16 +228,47 @@ def ends_with_semicolon(source: bytes, last: object) -> bool:
     return b"\n".join(lines).lstrip(b" \t\f\\\n").startswith(b";")
 
 
-def check_source(source: bytes, filename: str) -> None:
-    """Raise what CPython raises for such a *file*; ``compile`` has other words for a string."""
-    at = source.find(0)
-    if at >= 0:
-        raise _file_error("source code cannot contain null bytes", source, filename, at, 0)
+def complete_error(error: SyntaxError, source: bytes, filename: str) -> None:
+    """Make an error in a string of source what it would be in a *file* of that source.
+
+    The compiler looks up the line in the file where the parser does not know it, and has other
+    words for what cannot be decoded.
+    """
+    message = error.msg
+    if message.startswith("source code string cannot contain null bytes"):
+        message = "source code cannot contain null bytes"
+        _relocate(error, message, filename, source, source.find(0), True)
+    elif message.startswith("Non-UTF-8 code"):
+        try:
+            source.decode("utf-8")
+        except UnicodeDecodeError as found:
+            line = source.count(b"\n", 0, found.start) + 1
+            message = (
+                f"Non-UTF-8 code starting with '\\x{source[found.start]:02x}' in file {filename} "
+                f"on line {line}, but no encoding declared; see "
+                "https://peps.python.org/pep-0263/ for details"
+            )
+            _relocate(error, message, filename, source, found.start, False)
+    elif message.startswith("unknown encoding: "):
+        error.msg = message.replace("unknown encoding", "encoding problem")
+        error.filename = error.lineno = error.offset = error.text = None
+    elif error.text is None and error.filename == filename and error.lineno:
+        lines = decode(source).split("\n")
+        if error.lineno <= len(lines):
+            error.text = lines[error.lineno - 1] + "\n"
 
 
-def _file_error(message: str, source: bytes, filename: str, at: int, offset: int) -> SyntaxError:
-    line = source.count(b"\n", 0, at) + 1
+def _relocate(
+    error: SyntaxError, message: str, filename: str, source: bytes, at: int, is_end: bool
+) -> None:
+    """Point an error at a byte; ``is_end`` where nothing from there on can be shown."""
     begin = source.rfind(b"\n", 0, at) + 1
-    end = at
-    text = source[begin:end].decode("utf-8", "replace")
-    return SyntaxError(message, (filename, line, offset, text))
+    end = source.find(b"\n", at)
+    error.msg = message
+    error.filename = filename
+    error.lineno = error.end_lineno = source.count(b"\n", 0, at) + 1
+    error.offset = 0 if is_end else len(source[begin:at].decode("utf-8", "replace")) + 1
+    error.end_offset = error.offset
+    error.text = source[begin : at if is_end else end if end >= 0 else None].decode(
+        "utf-8", "replace"
+    )
