@@ -1,0 +1,294 @@
+"""mcp-run-python's own cases, by its names, against `vitrine stdio` through the official SDK.
+
+Left out are those that need packages. Where that project's expectation names its Python (3.13) or
+its packages' loading, ours differs and the test says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import mcp_types as types
+import pytest
+from driver import Program
+from mcp import Client, StdioServerParameters
+
+Check = Callable[[Client], Awaitable[None]]
+
+# The handshake of 2025-11-25 and before, and the stateless requests of 2026-07-28.
+MODES = ("legacy", "2026-07-28", "auto")
+
+
+def with_client(vitrine: Program, mode: str, check: Check, *args: str, **options: Any) -> None:
+    """Run `check` with a connected client of the official SDK."""
+
+    async def connect() -> None:
+        parameters = StdioServerParameters(command=str(vitrine.path), args=["stdio", *args])
+        async with Client(parameters, mode=mode, **options) as client:
+            await check(client)
+
+    asyncio.run(asyncio.wait_for(connect(), 60))
+
+
+def text_of(result: Any) -> str:
+    assert len(result.content) == 1
+    content = result.content[0]
+    assert isinstance(content, types.TextContent)
+    return content.text
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_list_tools(vitrine: Program, mode: str) -> None:
+    async def check(client: Client) -> None:
+        tools = (await client.list_tools()).tools
+        assert len(tools) == 1
+        tool = tools[0]
+        assert tool.name == "run_python_code"
+        assert tool.title == "Run Python code"
+        assert tool.description is not None
+        assert tool.description.startswith(
+            "Tool to execute Python code and return stdout, stderr, and return value."
+        )
+        assert tool.input_schema == {
+            "type": "object",
+            "properties": {
+                "python_code": {"type": "string", "description": "Python code to run"},
+                "global_variables": {
+                    "type": "object",
+                    "additionalProperties": {},
+                    "default": {},
+                    "description": "Map of global variables in context when the code is executed",
+                },
+            },
+            "required": ["python_code"],
+            "additionalProperties": False,
+            "$schema": "http://json-schema.org/draft-07/schema#",
+        }
+
+    with_client(vitrine, mode, check)
+
+
+BASIC_CODE = """\
+<status>success</status>
+<output>
+x=4
+</output>
+<return_value>
+4
+</return_value>"""
+
+UNDEFINED_VARIABLE = """\
+<status>run-error</status>
+<error>
+Traceback (most recent call last):
+  File "main.py", line 1, in <module>
+    print(unknown)
+          ^^^^^^^
+NameError: name 'unknown' is not defined
+
+</error>"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        pytest.param("x = 4\nprint(f'{x=}')\nx", BASIC_CODE, id="basic-code"),
+        pytest.param("print(unknown)", UNDEFINED_VARIABLE, id="undefined-variable"),
+    ],
+)
+def test_run_python_code(vitrine: Program, mode: str, code: str, expected: str) -> None:
+    async def check(client: Client) -> None:
+        result = await client.call_tool("run_python_code", {"python_code": code})
+        assert text_of(result) == expected
+        assert result.is_error == ("error" in expected)
+        assert result.structured_content["status"] in expected
+
+    with_client(vitrine, mode, check)
+
+
+PRINT_ERROR = """\
+Traceback (most recent call last):
+  File "main.py", line 1, in <module>
+    print(unknown)
+          ^^^^^^^
+NameError: name 'unknown' is not defined
+"""
+
+TRACEBACK_CODE = """\
+def foo():
+    1 / 0
+
+def bar():
+    foo()
+
+def baz():
+    bar()
+
+baz()"""
+
+TRACEBACK = """\
+Traceback (most recent call last):
+  File "main.py", line 10, in <module>
+    baz()
+    ~~~^^
+  File "main.py", line 8, in baz
+    bar()
+    ~~~^^
+  File "main.py", line 5, in bar
+    foo()
+    ~~~^^
+  File "main.py", line 2, in foo
+    1 / 0
+    ~~^~~
+ZeroDivisionError: division by zero
+"""
+
+# What its Python API makes of a dataclass with an int, a str and bytes.
+COMPLEX = {"a": 1, "b": "2", "c": "3"}
+
+
+def success(value: Any, *lines: str) -> dict[str, Any]:
+    return {"status": "success", "output": list(lines), "return_value": value}
+
+
+@pytest.mark.parametrize(
+    ("code", "variables", "expected"),
+    [
+        pytest.param("a = 1\na + 1", {}, success(2), id="return-value-success"),
+        pytest.param('"foobar"', {}, success("foobar"), id="return-string"),
+        pytest.param("print(123)", {}, success(None, "123"), id="print-success"),
+        pytest.param("a", {"a": [1, 2, 3]}, success([1, 2, 3]), id="access-global-variables"),
+        pytest.param("a + b", {"a": 4, "b": 5}, success(9), id="multiple-globals"),
+        pytest.param(
+            "print(f)",
+            {"f": COMPLEX},
+            success(None, "{'a': 1, 'b': '2', 'c': '3'}"),
+            id="print-complex-global",
+        ),
+        pytest.param("f", {"f": COMPLEX}, success(COMPLEX), id="return-complex-global"),
+        pytest.param(
+            "print(unknown)",
+            {},
+            {"status": "run-error", "output": [], "error": PRINT_ERROR},
+            id="print-error",
+        ),
+        pytest.param(
+            TRACEBACK_CODE,
+            {},
+            {"status": "run-error", "output": [], "error": TRACEBACK},
+            id="traceback",
+        ),
+        pytest.param("import sys\nsys.version_info[:2]", {}, success([3, 14]), id="python-version"),
+    ],
+)
+def test_sandbox(
+    vitrine: Program, code: str, variables: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    async def check(client: Client) -> None:
+        arguments = {"python_code": code, "global_variables": variables}
+        result = await client.call_tool("run_python_code", arguments)
+        assert json.loads(text_of(result)) == expected
+
+    with_client(vitrine, "legacy", check, "--return-mode", "json")
+
+
+def test_multiple_commands(vitrine: Program) -> None:
+    async def check(client: Client) -> None:
+        for number in (1, 2, 3):
+            code = f"print({number})\n{number}"
+            result = await client.call_tool("run_python_code", {"python_code": code})
+            assert json.loads(text_of(result)) == success(number, str(number))
+
+    with_client(vitrine, "legacy", check, "--return-mode", "json")
+
+
+def test_multiple_sandboxes(vitrine: Program) -> None:
+    """Three servers live at once, each with its own answer."""
+
+    async def talk(number: int, meeting: asyncio.Barrier) -> str:
+        parameters = StdioServerParameters(command=str(vitrine.path), args=["stdio"])
+        async with Client(parameters) as client:
+            await meeting.wait()
+            code = f"import os\nprint({number})"
+            result = await client.call_tool("run_python_code", {"python_code": code})
+            await meeting.wait()
+            return text_of(result)
+
+    async def talk_all() -> list[str]:
+        meeting = asyncio.Barrier(3)
+        return await asyncio.gather(*(talk(number, meeting) for number in range(3)))
+
+    texts = asyncio.run(asyncio.wait_for(talk_all(), 60))
+    assert texts == [
+        f"<status>success</status>\n<output>\n{number}\n</output>" for number in range(3)
+    ]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_print_handler(vitrine: Program, mode: str) -> None:
+    """Printed lines come as log messages while the code runs, once the client has set a level."""
+    logs: list[tuple[str, Any]] = []
+
+    async def keep(params: types.LoggingMessageNotificationParams) -> None:
+        logs.append((params.level, params.data))
+
+    async def check(client: Client) -> None:
+        if mode == "legacy":
+            await client.set_logging_level("debug")
+        code = "import sys\nprint('hello', 123)\nprint('careful', file=sys.stderr)"
+        await client.call_tool("run_python_code", {"python_code": code})
+
+    with_client(vitrine, mode, check, logging_callback=keep, log_level="debug")
+    assert logs == [("info", "hello 123"), ("warning", "careful")]
+
+
+def test_print_handler_is_silent_by_default(vitrine: Program) -> None:
+    logs: list[Any] = []
+
+    async def keep(params: types.LoggingMessageNotificationParams) -> None:
+        logs.append(params)
+
+    async def check(client: Client) -> None:
+        await client.call_tool("run_python_code", {"python_code": "print(1)"})
+
+    for mode in MODES:
+        with_client(vitrine, mode, check, logging_callback=keep)
+    assert logs == []
+
+
+def test_disallow_networking(vitrine: Program) -> None:
+    code = "import socket\nsocket.create_connection(('127.0.0.1', 80), timeout=5)"
+
+    async def check(client: Client) -> None:
+        result = await client.call_tool("run_python_code", {"python_code": code})
+        assert result.is_error
+        assert result.structured_content["status"] == "run-error"
+
+    with_client(vitrine, "auto", check)
+
+
+def test_cli_version(vitrine: Program) -> None:
+    done = vitrine("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"vitrine ")
+
+
+def test_sandbox_without_handshake(vitrine: Program) -> None:
+    """Its Python API sends calls without ever initializing; ours are served, too."""
+    lines = [
+        {"jsonrpc": "2.0", "id": 0, "method": "logging/setLevel", "params": {"level": "debug"}},
+        {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": "run_python_code", "arguments": {"python_code": "1 + 1"}},
+        },
+    ]
+    done = vitrine("stdio", stdin="".join(json.dumps(line) + "\n" for line in lines).encode())
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["id"] for answer in answers] == [0, 1]
+    assert answers[1]["result"]["structuredContent"]["return_value"] == 2
