@@ -61,6 +61,7 @@
 #define LIMIT_RESPONSE_BYTES_MAX    (256 * MIB)
 #define LIMIT_WRITE_QUEUE_BYTES_MAX (64 * MIB) /* past it, nothing is read and no log is sent */
 #define LIMIT_EOF_GRACE_MS          1000ULL    /* for calls that run when the client hangs up */
+#define LIMIT_START_GRACE_MS        10000ULL   /* the same while the zygote is still starting */
 
 /* The pool. */
 #define LIMIT_SPARE_CELLS_DEFAULT 2U

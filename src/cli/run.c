@@ -90,6 +90,9 @@ static void finish_streams(struct run *run)
 /* A line of ours on standard error. The text comes from the pool and may quote the guest. */
 static void say(struct run *run, struct span text)
 {
+    while (text.len > 0 && text.base[text.len - 1] == '\n') {
+        text.len--;
+    }
     bool color = has_color(run);
     write_stream(run, &run->streams[RUN_STDERR],
                  span_of(color ? "\x1B[1;31mvitrine:\x1B[0m " : "vitrine: "));

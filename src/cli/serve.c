@@ -12,9 +12,10 @@
 enum { SIGNAL_COUNT = 3 };
 
 /*
- * The end comes in steps: the client hangs up (calls that run get LIMIT_EOF_GRACE_MS to finish) or
- * a signal comes (they get nothing); then the pool ends, the transport writes what waits, and we
- * exit. The same grace bounds a client that does not read.
+ * The end comes in steps: the client hangs up (calls that run get LIMIT_EOF_GRACE_MS to finish,
+ * from when the pool is ready) or a signal comes (they get nothing); then the pool ends, the
+ * transport writes what waits, and we exit. A client that does not read is given up after twice the
+ * grace.
  */
 struct server {
     uv_loop_t loop;
@@ -90,10 +91,16 @@ static void on_ended(void *context, bool has_failed)
 {
     struct server *server = context;
     server->has_hung_up = true;
-    if (!server->is_ending) {
-        bool at_once = has_failed || mcp_session_running(server->session) == 0;
-        uv_timer_start(&server->grace, on_grace_over, at_once ? 0 : LIMIT_EOF_GRACE_MS, 0);
+    if (server->is_ending) {
+        return;
     }
+    uint64_t grace_ms = LIMIT_EOF_GRACE_MS;
+    if (has_failed || mcp_session_running(server->session) == 0) {
+        grace_ms = 0;
+    } else if (!pool_info(server->pool).ready) {
+        grace_ms = LIMIT_START_GRACE_MS;
+    }
+    uv_timer_start(&server->grace, on_grace_over, grace_ms, 0);
 }
 
 static void on_idle(void *context)
@@ -126,6 +133,9 @@ static void on_ready(void *context, const struct err *err)
         struct pool_info info = pool_info(server->pool);
         log_info("Python %s is ready after %llu ms", info.python_version,
                  (unsigned long long)info.boot_us / 1000);
+    }
+    if (server->has_hung_up && !server->is_ending && mcp_session_running(server->session) > 0) {
+        uv_timer_start(&server->grace, on_grace_over, LIMIT_EOF_GRACE_MS, 0);
     }
 }
 
