@@ -49,21 +49,11 @@ static void on_interrupt(int number)
     errno = saved;
 }
 
-static void on_alarm(int number)
-{
-    (void)number;
-    int saved = errno;
-    guest_alarm(interruptible_guest);
-    errno = saved;
-}
-
 int life_prepare_signals(struct guest *guest)
 {
     interruptible_guest = guest;
-    struct sigaction interrupt = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART | SA_ONSTACK};
-    struct sigaction alarm = {.sa_handler = on_alarm, .sa_flags = SA_RESTART | SA_ONSTACK};
-    return sigaction(SIGUSR1, &interrupt, NULL) != 0 || sigaction(SIGALRM, &alarm, NULL) != 0 ? -1
-                                                                                              : 0;
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART | SA_ONSTACK};
+    return sigaction(SIGUSR1, &action, NULL);
 }
 
 /* The zygote keeps its signals blocked; handlers are inherited. */

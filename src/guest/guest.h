@@ -61,9 +61,6 @@ void guest_run(struct guest *guest, struct span request, const struct guest_sink
  * a signal handler while guest_run is under way. */
 void guest_interrupt(struct guest *guest);
 
-/* The same for the timer that the guest has set (signal.setitimer): SIGALRM came to this process. */
-void guest_alarm(struct guest *guest);
-
 /* ---- For set-up (vitrine-precompile) ----------------------------------------------------------
  */
 

@@ -199,22 +199,11 @@ void guest_run(struct guest *guest, struct span request, const struct guest_sink
     end->memory_bytes = engine_memory(guest->store, &guest->memory).len;
 }
 
-/* The numbers are Linux's on both sides. */
-static void signal_raise(struct guest *guest, int number)
+void guest_interrupt(struct guest *guest)
 {
-    atomic_store(&guest->pending_signal, number);
+    atomic_store(&guest->pending_signal, SIGINT);
     volatile uint32_t *host = atomic_load(&guest->signal_switch);
     if (host != NULL) {
         *host = 1;
     }
-}
-
-void guest_interrupt(struct guest *guest)
-{
-    signal_raise(guest, SIGINT);
-}
-
-void guest_alarm(struct guest *guest)
-{
-    signal_raise(guest, SIGALRM);
 }

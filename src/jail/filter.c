@@ -11,7 +11,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -65,10 +64,9 @@ static const struct rule allowed[] = {
     {SCMP_SYS(clock_nanosleep), {{0}}},
     {SCMP_SYS(nanosleep), {{0}}},
     {SCMP_SYS(restart_syscall), {{0}}},
-    {SCMP_SYS(setitimer), {ARG_IS(0, ITIMER_REAL)}},
     {SCMP_SYS(getrandom), {{0}}},
 
-    /* Signals that come in: the interrupt, the alarm, a trap of the engine. A fault that is no
+    /* Signals that come in: the interrupt, a trap of the engine. A fault that is no
      * trap is given back to the kernel by the engine's handler. */
     {SCMP_SYS(rt_sigreturn), {{0}}},
     {SCMP_SYS(rt_sigprocmask), {{0}}},

@@ -94,12 +94,6 @@ void guest_interrupt(struct guest *guest)
     atomic_store(&guest->interrupted, 1);
 }
 
-/* Its guests set no timers. */
-void guest_alarm(struct guest *guest)
-{
-    (void)guest;
-}
-
 /* ---- Commands -------------------------------------------------------------------------------- */
 
 static void stop(struct guest *guest, uint32_t reason, int exit_code, const char *detail)

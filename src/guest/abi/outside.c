@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <sys/random.h>
-#include <sys/time.h>
 #include <time.h>
 
 #define NS_PER_S 1000000000ULL
@@ -35,11 +34,4 @@ void outside_sleep_ns(uint64_t ns)
 {
     struct timespec wait = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
     (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &wait, NULL);
-}
-
-void outside_alarm_us(uint64_t us)
-{
-    struct itimerval timer = {
-        .it_value = {.tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000)}};
-    (void)setitimer(ITIMER_REAL, &timer, NULL);
 }

@@ -21,7 +21,4 @@ void outside_random(void *out, size_t len);
 /* Waits; returns early when a signal arrives. */
 void outside_sleep_ns(uint64_t ns);
 
-/* Arms (or, with 0, disarms) a SIGALRM of this process after `us` microseconds. */
-void outside_alarm_us(uint64_t us);
-
 #endif

@@ -13,7 +13,7 @@
 #define NS_PER_MS 1000000.0
 
 /* A sleeping guest asks for the time in a loop (see now_ms); this is how long each turn waits. */
-enum { SLEEP_STEP_NS = 200000, TIMER_MS_MAX = 1000 * 3600 * 24 };
+enum { SLEEP_STEP_NS = 200000 };
 
 /* WASI's clock numbers. */
 static int clock_of(uint32_t id, enum outside_clock *out)
@@ -215,16 +215,11 @@ static int tzset_js(void *context, union engine_value *values)
     return 0;
 }
 
-/* _setitimer_js(which, ms): only ITIMER_REAL (0) can be told from the others by a program. */
+/* _setitimer_js(which, ms): the guest's Python is built without timers and alarms. */
 static int setitimer_js(void *context, union engine_value *values)
 {
     (void)context;
-    double ms = values[1].f64;
-    if (values[0].i32 != 0 || !(ms >= 0)) {
-        return abi_return(values, -GUEST_EINVAL);
-    }
-    outside_alarm_us((uint64_t)((ms > TIMER_MS_MAX ? TIMER_MS_MAX : ms) * 1000.0));
-    return abi_return(values, 0);
+    return abi_return(values, -GUEST_ENOSYS);
 }
 
 const struct abi_row abi_time[] = {
