@@ -1,0 +1,208 @@
+#include "pool_fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/limits.h"
+
+/* ---- A pool on a loop ------------------------------------------------------------------------ */
+
+uv_loop_t loop;
+struct pool *pool;
+char own_path[512];
+char guest_dir[64];
+bool is_closed;
+uv_timer_t patience;
+
+static void lose_patience(uv_timer_t *timer)
+{
+    (void)timer;
+    fail_msg("nothing happened for %d ms", PATIENCE_MS);
+}
+
+void flag_set(bool *flag)
+{
+    *flag = true;
+    uv_stop(&loop);
+}
+
+void loop_until(const bool *flag)
+{
+    (void)uv_timer_start(&patience, lose_patience, PATIENCE_MS, 0);
+    while (!*flag) {
+        (void)uv_run(&loop, UV_RUN_ONCE);
+    }
+    (void)uv_timer_stop(&patience);
+}
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    flag_set(timer->data);
+}
+
+void loop_for(uint64_t ms)
+{
+    bool is_over = false;
+    uv_timer_t timer;
+    (void)uv_timer_init(&loop, &timer);
+    timer.data = &is_over;
+    (void)uv_timer_start(&timer, on_pause_over, ms, 0);
+    loop_until(&is_over);
+    uv_close((uv_handle_t *)&timer, NULL);
+    (void)uv_run(&loop, UV_RUN_NOWAIT);
+}
+
+void core_write(const char *line)
+{
+    char path[128];
+    struct err err;
+    snprintf(path, sizeof path, "%s/core.cwasm", guest_dir);
+    assert_int_equal(fd_write_file(path, span_of(line), &err), 0);
+}
+
+struct pool_config config_make(unsigned spare_cells, unsigned cells_max)
+{
+    return (struct pool_config){
+        .cell_path = own_path,
+        .guest_dir = guest_dir,
+        .spare_cells = spare_cells,
+        .cells_max = cells_max,
+        .warm = true,
+        .memory_bytes_max = LIMIT_MEMORY_BYTES_DEFAULT,
+    };
+}
+
+void pool_start(const char *core, unsigned spare_cells, unsigned cells_max)
+{
+    struct err err = {0};
+    core_write(core);
+    struct pool_config config = config_make(spare_cells, cells_max);
+    if (pool_new(&loop, &config, &pool, &err) != 0) {
+        fail_msg("%s", err.text);
+    }
+}
+
+void on_closed(void *context)
+{
+    flag_set(context);
+}
+
+void pool_end(void)
+{
+    is_closed = false;
+    pool_close(pool, on_closed, &is_closed);
+    loop_until(&is_closed);
+    pool = NULL;
+}
+
+/* ---- A run and what was seen of it ----------------------------------------------------------- */
+
+static void text_keep(char out[TEXT_MAX], struct span text)
+{
+    size_t len = text.len < TEXT_MAX - 1 ? text.len : TEXT_MAX - 1;
+    if (len > 0) {
+        memcpy(out, text.base, len);
+    }
+    out[len] = '\0';
+}
+
+static void on_output(void *context, enum run_stream stream, struct span bytes)
+{
+    struct seen *seen = context;
+    assert_false(seen->is_done);
+    (void)buf_append(stream == RUN_STDOUT ? &seen->out : &seen->err, bytes.base, bytes.len);
+    (void)buf_append_char(&seen->order, stream == RUN_STDOUT ? 'o' : 'e');
+    (void)buf_append(&seen->order, bytes.base, bytes.len < 16 ? bytes.len : 16);
+    if (seen->on_output != NULL) {
+        seen->on_output(seen);
+    }
+}
+
+static void on_done(void *context, const struct outcome *outcome)
+{
+    struct seen *seen = context;
+    flag_set(&seen->is_done);
+    seen->done_count++;
+    seen->outcome = *outcome;
+    text_keep(seen->type, outcome->error_type);
+    text_keep(seen->message, outcome->error_message);
+    text_keep(seen->traceback, outcome->error_traceback);
+    text_keep(seen->value, outcome->value_json);
+    text_keep(seen->note, outcome->value_note);
+    if (seen->then != NULL) {
+        seen->then(seen);
+    }
+}
+
+void seen_init(struct seen *seen)
+{
+    *seen = (struct seen){0};
+    buf_init(&seen->out, 64 * MIB);
+    buf_init(&seen->err, 64 * MIB);
+    buf_init(&seen->order, 64 * MIB);
+}
+
+void seen_free(struct seen *seen)
+{
+    buf_free(&seen->out);
+    buf_free(&seen->err);
+    buf_free(&seen->order);
+}
+
+struct run_request request_make(const char *code)
+{
+    return (struct run_request){
+        .code = span_of(code), .want_value = true, .limits = run_limits_default()};
+}
+
+int run_request_start(const struct run_request *request, struct seen *seen, struct err *err)
+{
+    const struct run_events events = {.context = seen, .output = on_output, .done = on_done};
+    return pool_run(pool, request, &events, &seen->run, err);
+}
+
+void run_start(const struct run_request *request, struct seen *seen)
+{
+    struct err err = {0};
+    if (run_request_start(request, seen, &err) != 0) {
+        fail_msg("%s", err.text);
+    }
+}
+
+void run_request_whole(const struct run_request *request, struct seen *seen)
+{
+    seen_init(seen);
+    run_start(request, seen);
+    loop_until(&seen->is_done);
+    assert_int_equal(seen->done_count, 1);
+}
+
+void run_whole(const char *code, struct seen *seen)
+{
+    struct run_request request = request_make(code);
+    run_request_whole(&request, seen);
+}
+
+void assert_text(const struct buf *buf, const char *text)
+{
+    assert_int_equal(buf->len, strlen(text));
+    if (buf->len > 0) {
+        assert_memory_equal(buf->base, text, buf->len);
+    }
+}
+
+void assert_contains(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL) {
+        fail_msg("'%s' is not in '%s'", part, text);
+    }
+}
+
+void assert_next_run_is_clean(void)
+{
+    cleanup_seen struct seen seen;
+    run_whole("print clean\nvalue 1", &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_SUCCESS);
+    assert_text(&seen.out, "clean\n");
+}
