@@ -199,6 +199,29 @@ def test_control_c_reaches_the_program(vitrine: Program) -> None:
     process.communicate()
 
 
+def test_control_c_at_a_terminal(vitrine: Program) -> None:
+    """The key reaches the whole process group; only vitrine may act on it."""
+    code = (
+        "try:\n    print('go', flush=True)\n    while True: pass\n"
+        "except KeyboardInterrupt:\n    print('caught')\n"
+    )
+    pid, leader = pty.fork()
+    if pid == 0:
+        os.execve(vitrine.path, ["vitrine", "run", "-c", code], clean_environment())
+    seen = b""
+    try:
+        while block := os.read(leader, 1024):
+            seen += block
+            if seen.endswith(b"go\r\n"):
+                os.write(leader, b"\x03")
+    except OSError:
+        pass
+    os.close(leader)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 130
+    assert b"caught" in seen
+
+
 def test_a_closed_pipe_ends_quietly(vitrine: Program) -> None:
     command = f"'{vitrine.path}' run -c 'while True: print(1)' | head -n 1"
     done = subprocess.run(
