@@ -171,7 +171,7 @@ def _set_environment(items: list[str]) -> None:
 
 def decode(source: bytes) -> str:
     """Decode a source file for display: by its cookie, with replacements, never an error."""
-    encoding = "utf-8-sig"
+    encoding = "utf-8"
     if b"coding" in b"".join(source.split(b"\n", 2)[:2]):
         import tokenize  # heavy, and next to no program has a cookie
 
@@ -179,7 +179,8 @@ def decode(source: bytes) -> str:
             encoding = tokenize.detect_encoding(iter(source.splitlines(True)).__next__)[0]
         except SyntaxError:
             pass
-    text = source.decode(encoding, "replace")
+    # A mark at the start is taken off by hand: the codec that does it would have to be imported.
+    text = source.decode(encoding, "replace").removeprefix("\ufeff")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -205,7 +206,7 @@ def compile_source(source: bytes, filename: str, want_value: bool) -> "list[Code
         return [compile(tree, filename, "exec", _TOP_LEVEL_AWAIT, True)]
     import _ast
 
-    if len(tree.body) > 1:
+    if len(tree.body) > 1 or type(getattr(last.value, "value", None)) is not str:
         tree.body.pop()  # a lone string is the module's docstring as well as its value: it stays
     return [
         compile(tree, filename, "exec", _TOP_LEVEL_AWAIT, True),
