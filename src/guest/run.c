@@ -118,9 +118,11 @@ static uint32_t file_limits(const struct guest *guest)
  * move for as long as this process runs the guest. */
 static void signals_connect(struct guest *guest)
 {
-    atomic_store(&guest->pending_signal, 0);
     volatile uint32_t *host = guest_memory_at(guest, guest->signal_switch_at, sizeof(uint32_t));
     atomic_store(&guest->signal_switch, host);
+    if (atomic_load(&guest->pending_signal) != 0) { /* it came before the switch was known */
+        *host = 1;
+    }
 }
 
 /* Tells the runner what came of a step, as a list of its value and exception (references that are
