@@ -3,7 +3,10 @@
 import json
 import re
 
-rows = [{"id": i, "name": f"item-{i}", "tags": [str(i % 7), "x" * (i % 5)], "v": i / 3} for i in range(5000)]
+rows = [
+    {"id": i, "name": f"item-{i}", "tags": [str(i % 7), "x" * (i % 5)], "v": i / 3}
+    for i in range(5000)
+]
 total = 0
 for _ in range(6):
     text = json.dumps(rows)

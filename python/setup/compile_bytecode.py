@@ -13,7 +13,7 @@ ROOT = "/lib/python3.14"
 
 
 def compile_file(path: str) -> bool:
-    """Compile one source; False when it is not valid Python (the library has such, for its tests)."""
+    """Compile one source; False when it is not valid Python, as some of its tests are not."""
     with open(path, "rb") as file:
         source = file.read()
     try:
