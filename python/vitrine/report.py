@@ -46,6 +46,12 @@ def finish(program: "Program | None", came: list[object]) -> None:
     _write(record)
 
 
+def rewind() -> None:
+    """Forget that a result has been written."""
+    global _written
+    _written = False
+
+
 def give_up(error: BaseException) -> None:
     """Write a result with next to nothing in it, where reporting itself has failed."""
     repair.repair()

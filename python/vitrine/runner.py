@@ -44,9 +44,11 @@ def prepare(warm: bool) -> None:
     hooks.when_imported("asyncio.unix_events", _patch_asyncio)
     if warm:
         _warm_up()
-    repair.remember()
-    if warm:
         gc.collect()
+        from vitrine import immortal
+
+        immortal.make_immortal()
+    repair.remember()
     gc.freeze()  # the collector then leaves alone what is there, and the pages it lies on
 
 
@@ -62,7 +64,7 @@ def _warm_up() -> None:
             __import__(name)
         except ImportError:  # left out of this build, as some modules are in the guest
             continue
-    from vitrine import loop, tracebacks, values  # noqa: F401
+    from vitrine import loop, rehearsal, tracebacks, values  # noqa: F401
 
     # Reporting once fills the caches that the modules keep: regular expressions, for a start.
     try:
@@ -85,7 +87,10 @@ def run() -> None:
         except BaseException as error:  # whatever it was, it is the outcome
             came = [None, error]
         call = None  # it holds the program's variables, whose end step() may have to bring about
-        call = step(came)
+        try:
+            call = step(came)
+        except BaseException:  # a tracer of the program's raised: it is gone now
+            call = step(came)
 
 
 def step(came: "Came | None" = None) -> "Step | None":
@@ -93,7 +98,8 @@ def step(came: "Came | None" = None) -> "Step | None":
 
     ``came`` is a list of the value and the exception, one of them None. It is emptied: at its end
     nothing of the program may be kept alive by whoever called it, the last step included. Returns
-    what to call next, or None when the result has been written. Never raises.
+    what to call next, or None when the result has been written. Raises nothing itself, but a
+    tracer that the program left behind may: it is gone then, and the same call succeeds.
     """
     global _session
     try:
@@ -111,6 +117,12 @@ def step(came: "Came | None" = None) -> "Step | None":
         return None
 
 
+def rewind() -> None:
+    """Forget the run that has ended, so that another can begin."""
+    global _session
+    _session = None
+
+
 def _steps() -> "Generator[Step, Came, None]":
     entropy.reseed()
     program = None
@@ -119,6 +131,8 @@ def _steps() -> "Generator[Step, Came, None]":
     try:
         request = execute.Request(wire.read_control())
         program = execute.Program(request)
+        if request.want_value:
+            from vitrine import values  # noqa: F401 - before the program can touch what it needs
         program.enter(request)
         program.compile()
         codes = program.codes

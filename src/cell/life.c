@@ -2,7 +2,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,7 +16,8 @@
 #include "wire/wire.h"
 
 enum {
-    STATUS_NOT_JAILED = 70,  /* sysexits.h: EX_SOFTWARE */
+    STATUS_NOT_JAILED = 70, /* sysexits.h: EX_SOFTWARE */
+    STATUS_NOT_REHEARSED = 70,
     STATUS_BAD_REQUEST = 76, /* EX_PROTOCOL */
 
     REQUEST_CHUNK_BYTES = 65536,
@@ -224,13 +227,33 @@ static void request_run(const struct life *life, struct span record,
     end_send(&outlet, &end, cpu_us() - start_cpu_us, clock_monotonic_us() - start_us);
 }
 
+/* Whether the pool has sent something already: a cell that was forked on demand is in a hurry. */
+static bool request_waits(int socket_fd)
+{
+    struct pollfd watched = {.fd = socket_fd, .events = POLLIN};
+    return poll(&watched, 1, 0) != 0;
+}
+
+static void rehearse(const struct life *life)
+{
+    struct err err;
+    if (guest_rehearse(life->guest, &err) != 0) {
+        log_error("%s", err.text);
+        _exit(STATUS_NOT_REHEARSED);
+    }
+}
+
 void life_begin(const struct life *life, int socket_fd)
 {
     struct jail_limits ceilings;
+    const bool has_time = life->rehearses && !request_waits(socket_fd);
     if (jail_enter(life, socket_fd, &ceilings) != 0) {
         _exit(STATUS_NOT_JAILED);
     }
     signals_open();
+    if (has_time) {
+        rehearse(life);
+    }
 
     struct buf in;
     buf_init(&in, WIRE_HEADER_BYTES + LIMIT_REQUEST_FRAME_BYTES_MAX + REQUEST_CHUNK_BYTES);

@@ -2,6 +2,7 @@
 #ifndef CELL_LIFE_H
 #define CELL_LIFE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -15,6 +16,7 @@ struct life {
     const struct jail_filter *filter; /* NULL with CELL_JAIL_BARE */
     enum cell_jail jail;
     uint64_t memory_bytes_max;
+    bool rehearses; /* a cell that is forked ahead of need runs guest_rehearse */
     pid_t zygote;
 };
 

@@ -265,6 +265,7 @@ int zygote_live(const struct cell_options *options, enum cell_jail jail, uint64_
     zygote.life = (struct life){
         .jail = jail,
         .memory_bytes_max = options->guest.memory_bytes_max,
+        .rehearses = options->guest.warm != 0,
         .zygote = getpid(),
     };
     if (prepare(&zygote, options, &err) != 0) {

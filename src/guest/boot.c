@@ -365,23 +365,32 @@ static int attribute_get(struct guest *guest, uint32_t object, const char *name,
     return *out != 0 ? 0 : err_set(err, ERR_FORMAT, "the runner has no function %s", name);
 }
 
-static int runner_start(struct guest *guest, int warm, struct err *err)
+/* A function of a module of the runner's, imported by its name, as a new reference. */
+static int function_find(struct guest *guest, const char *module_name, const char *name,
+                         uint32_t *out, struct err *err)
 {
-    uint32_t name = text_new(guest, "vitrine.runner");
+    uint32_t text = text_new(guest, module_name);
     uint32_t module = 0;
-    uint32_t prepare = 0;
-    uint32_t is_warm = warm != 0 ? 1 : 0;
-    uint32_t flag = 0;
-    uint32_t done = 0;
-    if (guest_call(guest, GUEST_PYIMPORT_IMPORTMODULE, &name, 1, &module, err) != 0) {
+    if (guest_call(guest, GUEST_PYIMPORT_IMPORTMODULE, &text, 1, &module, err) != 0) {
         return -1;
     }
     if (module == 0) {
         (void)guest_call(guest, GUEST_PYERR_PRINT, NULL, 0, NULL, err);
-        return err_set(err, ERR_MISSING, "the guest's images have no vitrine.runner");
+        return err_set(err, ERR_MISSING, "the guest's images have no %s", module_name);
     }
-    if (attribute_get(guest, module, "step", &guest->step_function, err) != 0 ||
-        attribute_get(guest, module, "prepare", &prepare, err) != 0 ||
+    return attribute_get(guest, module, name, out, err);
+}
+
+static int runner_start(struct guest *guest, int warm, struct err *err)
+{
+    uint32_t prepare = 0;
+    uint32_t is_warm = warm != 0 ? 1 : 0;
+    uint32_t flag = 0;
+    uint32_t done = 0;
+    if (function_find(guest, "vitrine.runner", "step", &guest->step_function, err) != 0 ||
+        function_find(guest, "vitrine.runner", "prepare", &prepare, err) != 0 ||
+        (warm != 0 &&
+         function_find(guest, "vitrine.rehearsal", "rewind", &guest->rewind_function, err) != 0) ||
         guest_call(guest, GUEST_PYBOOL_FROMLONG, &is_warm, 1, &flag, err) != 0) {
         return -1;
     }

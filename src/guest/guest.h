@@ -1,6 +1,7 @@
 /*
  * CPython on the wasm engine: boot, run one request, interrupt. Used by `vitrine-cell` and by
- * `vitrine-precompile`. Life: guest_boot (zygote), then fork, then guest_run once (cell).
+ * `vitrine-precompile`. Life: guest_boot (zygote), then fork, then perhaps
+ * guest_rehearse, then guest_run once (cell).
  *
  * A guest is one value: linear memory, globals, table, file system and open files hang from
  * `struct guest` alone. Nothing here opens a host file after guest_boot has returned.
@@ -56,6 +57,13 @@ struct guest_end {
  */
 void guest_run(struct guest *guest, struct span request, const struct guest_sink *sink,
                struct guest_end *end);
+
+/*
+ * Runs a small program of the host's own and throws what it says away, so that the first run finds
+ * its pages and caches warm. For a warm guest that has time before its request; at most once,
+ * before guest_run. -1 when the guest is not fit to be used any more.
+ */
+int guest_rehearse(struct guest *guest, struct err *err);
 
 /* Asks for a KeyboardInterrupt as soon as the interpreter looks. Async-signal-safe; callable from
  * a signal handler while guest_run is under way. */

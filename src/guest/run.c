@@ -147,6 +147,11 @@ static int step_report(struct guest *guest, uint32_t value, uint32_t error, uint
         guest_call(guest, GUEST_PYOBJECT_CALLONEARG, args, 2, next, err) != 0) {
         return -1;
     }
+    /* A tracer that the program left behind may raise, once. */
+    if (*next == 0 && (guest_call(guest, GUEST_PYERR_PRINT, NULL, 0, NULL, err) != 0 ||
+                       guest_call(guest, GUEST_PYOBJECT_CALLONEARG, args, 2, next, err) != 0)) {
+        return -1;
+    }
     return guest_call(guest, GUEST_PY_DECREF, &list, 1, NULL, err);
 }
 
@@ -200,6 +205,66 @@ void guest_run(struct guest *guest, struct span request, const struct guest_sink
     end->limits = guest->limits_hit | file_limits(guest);
     end->memory_bytes = engine_memory(guest->store, &guest->memory).len;
 }
+
+/* ---- Rehearsal ------------------------------------------------------------------------------ */
+
+static int drop_output(void *context, int is_stderr, struct span bytes)
+{
+    (void)context;
+    (void)is_stderr;
+    (void)bytes;
+    return 0;
+}
+
+static int drop_result(void *context, struct span record)
+{
+    (void)context;
+    (void)record;
+    return 0;
+}
+
+/* What nearly every program does: defines, calls, formats, prints, and has a value. */
+#define REHEARSAL_CODE "def f(x):\n    return [x, {'a': 1.5}]\nprint(f'{f(1)}')\nf(2)\n"
+
+static int rehearsal_request(struct buf *record)
+{
+    return wire_put(record, WIRE_REQUEST_CODE, span_of(REHEARSAL_CODE)) != 0 ||
+                   wire_put(record, WIRE_REQUEST_FILENAME, span_of("main.py")) != 0 ||
+                   wire_put_u32(record, WIRE_REQUEST_WANT_VALUE, 1) != 0 ||
+                   wire_put_u64(record, WIRE_REQUEST_RESULT_BYTES, KIB) != 0
+               ? -1
+               : 0;
+}
+
+int guest_rehearse(struct guest *guest, struct err *err)
+{
+    static const struct guest_sink nowhere = {NULL, drop_output, drop_result};
+    const uint64_t memory_bytes_max = guest->memory_bytes_max;
+    struct guest_end end;
+    uint32_t done = 0;
+    cleanup_buf struct buf record;
+    buf_init(&record, KIB);
+    if (guest->rewind_function == 0 || rehearsal_request(&record) != 0) {
+        return err_set(err, ERR_USAGE, "this guest has no rehearsal");
+    }
+    guest_run(guest, buf_span(&record), &nowhere, &end);
+    if (end.reason != WIRE_END_RETURNED) {
+        return err_set(err, ERR_TRAP, "the rehearsal failed: %s", end.detail);
+    }
+    guest->sink = NULL;
+    guest->request = (struct span){NULL, 0};
+    guest->end = NULL;
+    guest->ended = false;
+    guest->result_written = false;
+    guest->limits_hit = 0;
+    guest->memory_bytes_max = memory_bytes_max;
+    if (guest_call(guest, GUEST_PYOBJECT_CALLNOARGS, &guest->rewind_function, 1, &done, err) != 0) {
+        return -1;
+    }
+    return done != 0 ? 0 : err_set(err, ERR_TRAP, "the rehearsal left something behind");
+}
+
+/* ---- Interrupts ------------------------------------------------------------------------------ */
 
 void guest_interrupt(struct guest *guest)
 {

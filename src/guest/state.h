@@ -84,6 +84,7 @@ struct guest {
 
     uint64_t memory_bytes_max; /* of the request under way; at boot the ceiling */
     uint32_t step_function;    /* PyObject * of vitrine.runner.step */
+    uint32_t rewind_function;  /* PyObject * of vitrine.rehearsal.rewind; 0 in a cold guest */
     struct guest_addr none;    /* the object None */
     char python_version[32];
 

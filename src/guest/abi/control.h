@@ -1,7 +1,8 @@
 /*
- * The runner's own descriptor: reading gives the request, one write gives the result. It is no
- * entry of the descriptor table, so a program can neither close it nor find it by opening files;
- * what is written there is checked like everything else from the guest.
+ * The runner's own descriptor: reading gives the request, one write gives the result; before a
+ * program runs, a write names objects to make immortal. It is no entry of the descriptor table, so
+ * a program can neither close it nor find it by opening files; what is written there is checked
+ * like everything else from the guest.
  */
 #ifndef GUEST_ABI_CONTROL_H
 #define GUEST_ABI_CONTROL_H
