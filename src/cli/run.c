@@ -119,33 +119,37 @@ static const char *limit_option(const char *limit)
 /* "the time limit of 60 s was reached (see --timeout)" */
 static void say_limit(struct run *run, const struct outcome *outcome)
 {
-    char line[256];
-    const char *limit = result_limit_name(outcome->limits);
-    const char *option = limit_option(limit);
+    char line[ERR_TEXT_MAX];
+    struct span message = outcome->error_message;
+    const char *option = limit_option(result_limit_name(outcome->limits));
     if (option == NULL) {
-        say(run, result_error_text(outcome));
+        say(run, message);
         return;
     }
-    if (strcmp(limit, "time") == 0) {
-        double seconds = (double)run->options->limits.wall_ms / 1000;
-        snprintf(line, sizeof line, "the time limit of %g s was reached (see %s)", seconds, option);
-    } else {
-        snprintf(line, sizeof line, "the %s limit was reached (see %s)", limit, option);
-    }
+    snprintf(line, sizeof line, "%.*s (see %s)", (int)message.len, message.base, option);
     say(run, span_of(line));
+}
+
+/* The traceback that the guest gave for a limit, without the pool's own sentence below it. */
+static struct span guest_traceback(const struct outcome *outcome)
+{
+    struct span text = outcome->error_traceback;
+    struct span message = outcome->error_message;
+    if (text.len >= message.len &&
+        memcmp(text.base + text.len - message.len, message.base, message.len) == 0) {
+        text.len -= message.len;
+    }
+    return text;
 }
 
 /* What is left to be said when the output is complete. */
 static void say_end(struct run *run, const struct outcome *outcome)
 {
-    bool is_traceback = outcome->error_type.len > 0 || outcome->status == OUTCOME_RUN_ERROR;
     switch (outcome->status) {
     case OUTCOME_SUCCESS: break;
     case OUTCOME_RUN_ERROR: show(run, RUN_STDERR, outcome->error_traceback); break;
     case OUTCOME_LIMIT:
-        if (is_traceback) {
-            show(run, RUN_STDERR, outcome->error_traceback);
-        }
+        show(run, RUN_STDERR, guest_traceback(outcome));
         say_limit(run, outcome);
         break;
     case OUTCOME_CANCELLED:
