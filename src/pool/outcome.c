@@ -205,14 +205,8 @@ static void conclude_limit(struct outcome *out, struct outcome_texts *texts, uin
 static void conclude_time(struct outcome *out, struct outcome_texts *texts, uint64_t wall_ms)
 {
     out->limits |= WIRE_LIMIT_TIME;
-    if (wall_ms % 1000 == 0) {
-        conclude(out, texts, OUTCOME_LIMIT, EXIT_OF_TIME,
-                 "the time limit of %" PRIu64 " s was reached", wall_ms / 1000);
-    } else {
-        conclude(out, texts, OUTCOME_LIMIT, EXIT_OF_TIME,
-                 "the time limit of %" PRIu64 ".%03" PRIu64 " s was reached", wall_ms / 1000,
-                 wall_ms % 1000);
-    }
+    conclude(out, texts, OUTCOME_LIMIT, EXIT_OF_TIME, "the time limit of %g s was reached",
+             (double)wall_ms / 1000);
 }
 
 /* An exception that a limit caused is the limit's doing; the guest may also have caught one and

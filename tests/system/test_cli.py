@@ -93,14 +93,16 @@ def test_time_limit(vitrine: Program) -> None:
 def test_memory_limit(vitrine: Program) -> None:
     done = vitrine.code("x = bytearray(200 << 20)", "--memory", "128M")
     assert done.returncode != 0
-    assert b"MemoryError" in done.stderr or b"--memory" in done.stderr
+    assert b"MemoryError" in done.stderr
+    assert done.stderr.endswith(b"\nvitrine: the memory limit of 128 MiB was reached (see --memory)\n")
 
 
 def test_output_limit(vitrine: Program) -> None:
     done = vitrine.code("while True: print('x' * 1000)", "--output-limit", "64K")
     assert done.returncode != 0
     assert 60_000 < len(done.stdout) <= 64 << 10
-    assert b"vitrine: the output limit was reached (see --output-limit)" in done.stderr
+    said = b"vitrine: the output limit of 64 KiB was reached (see --output-limit)\n"
+    assert done.stderr == said
 
 
 def test_environment_variables(vitrine: Program) -> None:
