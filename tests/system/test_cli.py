@@ -101,7 +101,7 @@ def test_output_limit(vitrine: Program) -> None:
     done = vitrine.code("while True: print('x' * 1000)", "--output-limit", "64K")
     assert done.returncode != 0
     assert 60_000 < len(done.stdout) <= 64 << 10
-    said = b"vitrine: the output limit of 64 KiB was reached (see --output-limit)\n"
+    said = b"vitrine: the output limit of 65536 bytes was reached (see --output-limit)\n"
     assert done.stderr == said
 
 
