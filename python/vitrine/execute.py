@@ -133,6 +133,9 @@ class Program:
 
         What something else keeps alive is emptied: private names first, then the rest.
         """
+        # A collection while everything is still reachable puts owners before what they own, so
+        # that the next one closes a file's text layer, with its data, before the descriptor.
+        gc.collect()
         if isinstance(sys.modules, dict):
             sys.modules.pop("__main__", None)
         loader = _reference(self.loader)

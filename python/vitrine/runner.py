@@ -45,9 +45,10 @@ def prepare(warm: bool) -> None:
     if warm:
         _warm_up()
         gc.collect()
-        from vitrine import immortal
+        if sys.platform == "emscripten":  # elsewhere, in a test, there is no host to do it
+            from vitrine import immortal
 
-        immortal.make_immortal()
+            immortal.make_immortal()
     repair.remember()
     gc.freeze()  # the collector then leaves alone what is there, and the pages it lies on
 

@@ -123,14 +123,17 @@ def _chain(error: BaseException) -> "Iterator[BaseException]":
 
 
 def _trim(error: BaseException) -> None:
-    """Drop our leading frames, and asyncio's that follow them: it called the program for us."""
+    """Drop our leading frames, and asyncio's among and below them: it called the program for us."""
+    asyncio = getattr(sys.modules.get("asyncio"), "__file__", None)
+    callers = (_HERE, f"{asyncio.rpartition('/')[0]}/") if type(asyncio) is str else (_HERE,)
     tb = error.__traceback__
-    ours: tuple[str, ...] = (_HERE,)
-    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(ours):
-        if len(ours) == 1 and (asyncio := sys.modules.get("asyncio")):
-            ours = (_HERE, str(getattr(asyncio, "__file__", _HERE)).rpartition("/")[0] + "/")
+    is_ours = False
+    while tb is not None and (name := tb.tb_frame.f_code.co_filename).startswith(callers):
+        is_ours = is_ours or name.startswith(_HERE)
         tb = tb.tb_next
-    error.__traceback__ = tb
+    if is_ours:
+        error.__traceback__ = tb
+    tb = error.__traceback__
     frames = []
     while tb is not None:
         frames.append(tb)

@@ -42,12 +42,12 @@ class _Encoder:
 
     A ``put`` method appends one whole JSON value, perhaps of a part of what it was given, and
     returns True; or appends nothing, and returns False. Once something did not fit, ``full``
-    makes all open containers close. Room for the brackets and for one mark is set aside.
+    makes all open containers close. Room for closing brackets and for one mark is set aside.
     """
 
     def __init__(self, bytes_max: int) -> None:
         self.depth_max = min(_DEPTH_MAX, bytes_max // 8)
-        self.left = bytes_max - self.depth_max - _MARK_BYTES
+        self.left = bytes_max - _MARK_BYTES
         self.pieces: list[str] = []
         self.path: set[int] = set()  # ids of the containers that we are inside of
         self.full = False
@@ -70,6 +70,15 @@ class _Encoder:
         self.left -= size
         self.pieces.append(piece)
         return True
+
+    def open(self, bracket: str) -> bool:
+        """Append an opening bracket, and set room for the closing one aside."""
+        self.left -= 1
+        if self.left > 0 and self.add(bracket):
+            return True
+        self.left += 1
+        self.full = self.truncated = True
+        return False
 
     def put(self, value: object, depth: int) -> bool:
         """Append any value."""
@@ -131,7 +140,7 @@ class _Encoder:
 
     def put_items(self, items: "list | tuple", depth: int) -> bool:
         """Append an array; plain items of one kind go by the chunk."""
-        if not self.add("["):
+        if not self.open("["):
             return False
         kinds = set(map(type, items))
         join = _JOIN.get(kinds.pop(), _join_mixed) if len(kinds) == 1 else _join_mixed
@@ -175,7 +184,7 @@ class _Encoder:
 
     def put_members(self, value: dict, depth: int) -> bool:
         """Append an object. Keys are made text; of two that are then equal the last one wins."""
-        if not self.add("{"):
+        if not self.open("{"):
             return False
         if len(value) <= _CHUNK_ITEMS and self.add_if_fits_members(value):
             self.pieces.append("}")
