@@ -1,10 +1,11 @@
 /*
  * bench-cell: request to result in a fresh cell each time, measured at the pool's own interface.
  *
- *   bench-cell CELL GUESTDIR COUNT SPARE PARALLEL CODE
+ *   bench-cell CELL GUESTDIR COUNT SPARE PARALLEL PAUSE_MS CODE
  *
- * Runs CODE COUNT times, PARALLEL at a time, each in a cell of its own, and prints one line of
- * JSON: milliseconds p50, p90, p99, calls a second, and boot time. bench/run.py reads it.
+ * Runs CODE COUNT times, PARALLEL at a time with a pause after each, each in a cell of its own, and
+ * prints one line of JSON: milliseconds p50, p90, p99, calls a second, and boot time. bench/run.py
+ * reads it.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ enum { COUNT_MAX = 100000, WARM_UP = 20 };
 struct bench {
     struct pool *pool;
     const char *code;
+    uint64_t pause_ms;
     unsigned count;
     unsigned started;
     unsigned finished;
@@ -30,6 +32,7 @@ struct bench {
 };
 
 struct call {
+    uv_timer_t pause;
     struct bench *bench;
     uint64_t start_us;
 };
@@ -40,6 +43,24 @@ static void call_start(struct bench *bench);
 static void pool_closed(void *context)
 {
     (void)context;
+}
+
+static void call_free(uv_handle_t *handle)
+{
+    free(handle); /* the timer is the call's first member */
+}
+
+static void pause_done(uv_timer_t *timer)
+{
+    struct call *call = (struct call *)timer;
+    struct bench *bench = call->bench;
+    uv_close((uv_handle_t *)timer, call_free);
+    if (bench->started < bench->count + WARM_UP) {
+        call_start(bench);
+    } else if (bench->finished == bench->started && bench->pool != NULL) {
+        pool_close(bench->pool, pool_closed, NULL);
+        bench->pool = NULL;
+    }
 }
 
 static void call_done(void *context, const struct outcome *outcome)
@@ -56,12 +77,8 @@ static void call_done(void *context, const struct outcome *outcome)
         bench->first_us = now;
     }
     bench->last_us = now;
-    free(call);
-    if (bench->started < bench->count + WARM_UP) {
-        call_start(bench);
-    } else if (bench->finished == bench->started) {
-        pool_close(bench->pool, pool_closed, NULL);
-    }
+    uv_timer_init(uv_default_loop(), &call->pause);
+    uv_timer_start(&call->pause, pause_done, bench->pause_ms, 0);
 }
 
 static void call_start(struct bench *bench)
@@ -72,7 +89,7 @@ static void call_start(struct bench *bench)
     if (call == NULL) {
         abort();
     }
-    *call = (struct call){bench, clock_monotonic_us()};
+    *call = (struct call){.bench = bench, .start_us = clock_monotonic_us()};
     const struct run_request request = {
         .code = span_of(bench->code),
         .want_value = true,
@@ -100,11 +117,13 @@ static double percentile_ms(const struct bench *bench, unsigned percent)
 
 int main(int argc, char **argv)
 {
-    if (argc != 7) {
-        fprintf(stderr, "usage: bench-cell CELL GUESTDIR COUNT SPARE PARALLEL CODE\n");
+    if (argc != 8) {
+        fprintf(stderr, "usage: bench-cell CELL GUESTDIR COUNT SPARE PARALLEL PAUSE_MS CODE\n");
         return 2;
     }
-    struct bench bench = {.code = argv[6], .count = (unsigned)strtoul(argv[3], NULL, 10)};
+    struct bench bench = {.code = argv[7],
+                          .pause_ms = strtoul(argv[6], NULL, 10),
+                          .count = (unsigned)strtoul(argv[3], NULL, 10)};
     unsigned parallel = (unsigned)strtoul(argv[5], NULL, 10);
     if (bench.count == 0 || bench.count > COUNT_MAX || parallel == 0) {
         fprintf(stderr, "bench-cell: COUNT is 1 to %d, PARALLEL at least 1\n", COUNT_MAX);

@@ -63,6 +63,9 @@
 #define LIMIT_EOF_GRACE_MS          1000ULL    /* for calls that run when the client hangs up */
 #define LIMIT_START_GRACE_MS        10000ULL   /* the same while the zygote is still starting */
 
+/* A spare cell waits this long for a request before it rehearses. */
+#define LIMIT_REHEARSAL_DELAY_MS 5
+
 /* The pool. */
 #define LIMIT_SPARE_CELLS_DEFAULT 2U
 #define LIMIT_CELLS_DEFAULT       16U /* --max-cells: runs at the same time */

@@ -227,11 +227,12 @@ static void request_run(const struct life *life, struct span record,
     end_send(&outlet, &end, cpu_us() - start_cpu_us, clock_monotonic_us() - start_us);
 }
 
-/* Whether the pool has sent something already: a cell that was forked on demand is in a hurry. */
-static bool request_waits(int socket_fd)
+/* Whether the pool sends something within a moment. When it does, cells are used as fast as they
+ * are made, and a rehearsal would cost the calls that wait more than it saves this one. */
+static bool is_needed_now(int socket_fd)
 {
     struct pollfd watched = {.fd = socket_fd, .events = POLLIN};
-    return poll(&watched, 1, 0) != 0;
+    return poll(&watched, 1, LIMIT_REHEARSAL_DELAY_MS) != 0;
 }
 
 static void rehearse(const struct life *life)
@@ -246,7 +247,7 @@ static void rehearse(const struct life *life)
 void life_begin(const struct life *life, int socket_fd)
 {
     struct jail_limits ceilings;
-    const bool has_time = life->rehearses && !request_waits(socket_fd);
+    const bool has_time = life->rehearses && !is_needed_now(socket_fd);
     if (jail_enter(life, socket_fd, &ceilings) != 0) {
         _exit(STATUS_NOT_JAILED);
     }
