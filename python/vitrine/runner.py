@@ -11,7 +11,7 @@ import gc
 import sys
 from _functools import partial
 
-from vitrine import BUILTINS, entropy, execute, hooks, repair, report, streams, wire
+from vitrine import BUILTINS, entropy, execute, hooks, repair, report, streams, wire, zone
 
 __builtins__ = BUILTINS
 
@@ -41,6 +41,8 @@ _session: "Generator[Step, Came, None] | None" = None
 def prepare(warm: bool) -> None:
     """Get ready to run one program; ``warm`` imports ahead what a zygote's cells will need."""
     streams.install()
+    if sys.platform == "emscripten":
+        zone.install()
     hooks.when_imported("asyncio.unix_events", _patch_asyncio)
     if warm:
         _warm_up()

@@ -2,7 +2,6 @@
 of the time module do not follow.
 """
 
-import sys
 import time
 
 _JANUARY = 4
@@ -27,7 +26,3 @@ def install() -> None:
     if not hasattr(time, "tzset"):
         tzset.__module__ = "time"
         time.tzset = tzset
-
-
-if sys.platform == "emscripten":
-    install()

@@ -29,6 +29,8 @@ class Case:
     filename: str = "main.py"
     want_value: bool = False
     result_bytes: int | None = None
+    # True of the runner alone; in the sandbox a limit or a missing call is in the way.
+    native_only: bool = False
     # What the guest's version does and older ones do not.
     python: tuple[int, int] = (3, 13)
     status: object = "success"
@@ -45,7 +47,7 @@ class Case:
     line: object = 0
 
 
-def value(name: str, code: str, expected: object, note: str = "", **options: object) -> Case:
+def value(name: str, code: str, expected: object, note: object = "", **options: object) -> Case:
     """Make a case of a program whose last expression has a value."""
     return Case(name, code, want_value=True, value=expected, note=note, **options)
 
@@ -82,6 +84,8 @@ def leaves(name: str, code: str, exit_code: int, message: object, **options: obj
         exit_code=exit_code,
         error_type="SystemExit",
         message=message,
+        traceback=ANY,  # the runner gives none; a front end may have words for it
+        line=ANY,
         **options,
     )
 
@@ -155,6 +159,7 @@ STREAMS = [
         "bytes",
         "import sys; sys.stdout.buffer.write(b'\\xff'); sys.stdout.write('\\udcfe')",
         stdout="\udcff\udcfe",
+        native_only=True,
     ),
     Case("stderr takes anything", "import sys; sys.stderr.write('\\ud800\\n')", stderr="\\ud800\n"),
     Case("closed", "import sys; print('a', end=''); sys.stdout.close()", stdout="a"),
@@ -178,6 +183,7 @@ STREAMS = [
         "a million lines",
         "for i in range(1000000): print(i)",
         stdout="".join(f"{i}\n" for i in range(1000000)),
+        native_only=True,
     ),
     Case(
         "a warning",
@@ -318,7 +324,15 @@ ERRORS = [
         1,
         traceback_has=("more times]\nRecursionError: maximum recursion depth exceeded\n",),
     ),
-    error("memory", "x = []\nwhile True: x.append(' ' * 2**60)", "MemoryError", "", ANY, 2),
+    error(
+        "memory",
+        "import sys\nx = bytes(sys.maxsize - 100)",
+        "MemoryError",
+        "",
+        ANY,
+        2,
+        native_only=True,
+    ),
     error(
         "interrupt",
         "import signal\nsignal.raise_signal(signal.SIGINT)\nprint('no')",
@@ -558,6 +572,7 @@ ASYNC = [
         "asyncio.get_running_loop().add_signal_handler(signal.SIGALRM, e.set)\n"
         "signal.setitimer(signal.ITIMER_REAL, 0.05)\nawait e.wait()\nprint('woken')",
         stdout="woken\n",
+        native_only=True,
     ),
     Case(
         "call_soon_threadsafe",
@@ -693,7 +708,7 @@ VALUES = [
         "a repr of a gigabyte",
         "class A:\n  def __repr__(s): return 'x' * 2**30\nA()",
         ANY,
-        "truncated",
+        ANY,
     ),
     value("a cyclic list", "a = [1]\na.append(a)\na", [1, "[...]"], "truncated"),
     value("a cyclic dict", "a = {}\na['a'] = {'b': a}\na", {"a": {"b": "{...}"}}, "truncated"),

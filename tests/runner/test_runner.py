@@ -152,6 +152,12 @@ def test_a_value_is_cut_to_valid_json(code: str, bytes_max: int, tmp_path: Path)
         assert bytes_max < 64
 
 
+def test_sys_exit_has_no_traceback(tmp_path: Path) -> None:
+    came = run_case(Case("", "import sys; sys.exit(3)"), PYTHON, tmp_path)
+    assert wire.RESULT_ERROR_TRACEBACK not in came.fields
+    assert wire.RESULT_ERROR_LINE not in came.fields
+
+
 def test_depth_is_bounded(tmp_path: Path) -> None:
     came = run_case(value("", "a = []\nfor i in range(10**5): a = [a]\na", ANY), PYTHON, tmp_path)
     assert came.value_json == b"[" * 200 + '"…"'.encode() + b"]" * 200
