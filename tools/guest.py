@@ -34,7 +34,13 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 SOURCE_SUFFIXES = {".c", ".h", ".py"}
 # What decides the machine code: the engine's settings and the exception lowering. The image is made
 # by a guest that runs on it, so what decides the guest decides the image too.
-CORE_FROM = ("src/engine", "src/guest/dylink", "src/guest/trampoline.c", "src/packages")
+CORE_FROM = (
+    "src/engine",
+    "src/guest/boot.c",
+    "src/guest/dylink",
+    "src/guest/trampoline.c",
+    "src/packages",
+)
 GUEST_FROM = (*CORE_FROM, "src/base", "src/guest", "python")
 
 BYTECODE_SCRIPT = REPOSITORY / "python" / "setup" / "compile_bytecode.py"

@@ -1,5 +1,4 @@
 /* From a precompiled module to a Python that has imported the runner. */
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +43,37 @@ static const char *const exports[GUEST_FUNCTION_COUNT] = {
     [GUEST_PYERR_GETRAISEDEXCEPTION] = "PyErr_GetRaisedException",
     [GUEST_PY_DECREF] = "Py_DecRef",
 };
+
+/* Exported data symbols: globals that hold an address. */
+enum guest_datum {
+    DATUM_ENVIRON,
+    DATUM_NONE,
+    DATUM_SIGNALS,
+    DATUM_RUNTIME,
+    DATUM_TRAMPOLINE,
+    DATA
+};
+
+static const char *const data_names[DATA] = {
+    [DATUM_ENVIRON] = "environ",
+    [DATUM_NONE] = "_Py_NoneStruct",
+    [DATUM_SIGNALS] = "Py_EMSCRIPTEN_SIGNAL_HANDLING",
+    [DATUM_RUNTIME] = "_PyRuntime",
+    [DATUM_TRAMPOLINE] = "_PyEM_EMSCRIPTEN_TRAMPOLINE_OFFSET",
+};
+
+void guest_core_exports(const char *names[GUEST_CORE_EXPORTS_MAX])
+{
+    size_t count = 0;
+    _Static_assert(GUEST_FUNCTION_COUNT + DATA < GUEST_CORE_EXPORTS_MAX, "the list must hold all");
+    for (size_t i = 0; i < GUEST_FUNCTION_COUNT; i++) {
+        names[count++] = exports[i];
+    }
+    for (size_t i = 0; i < DATA; i++) {
+        names[count++] = data_names[i];
+    }
+    names[count] = NULL;
+}
 
 /* ---- The instance ------------------------------------------------------------------------- */
 
@@ -111,24 +141,27 @@ static int exports_find(struct guest *guest, size_t instance, struct err *err)
     return 0;
 }
 
-/* Exported data symbols are globals that hold their address. */
-static int data_address(struct guest *guest, size_t instance, const char *name,
-                        struct guest_addr *out, struct err *err)
+static int data_find(struct guest *guest, size_t instance, struct guest_addr data[DATA],
+                     struct err *err)
 {
-    struct engine_extern global;
-    if (!engine_export(guest->store, instance, name, ENGINE_GLOBAL, &global)) {
-        return err_set(err, ERR_FORMAT, "the core does not export %s", name);
+    for (size_t i = 0; i < DATA; i++) {
+        struct engine_extern global;
+        if (!engine_export(guest->store, instance, data_names[i], ENGINE_GLOBAL, &global)) {
+            return err_set(err, ERR_FORMAT, "the core does not export %s", data_names[i]);
+        }
+        data[i] = guest_addr(engine_global_get_i32(guest->store, &global));
     }
-    *out = guest_addr(engine_global_get_i32(guest->store, &global));
+    guest->environ_at = data[DATUM_ENVIRON];
+    guest->none = data[DATUM_NONE];
+    guest->signal_switch_at = data[DATUM_SIGNALS];
     return 0;
 }
 
 /* CPython calls functions of the wrong arity through this; its index goes where
  * _PyEM_InitTrampoline would have put it (CPython, Python/emscripten_trampoline.c). */
-static int trampoline_install(struct guest *guest, size_t core, struct err *err)
+static int trampoline_install(struct guest *guest, const struct guest_addr data[DATA],
+                              struct err *err)
 {
-    struct guest_addr runtime = guest_addr(0);
-    struct guest_addr offset_at = guest_addr(0);
     uint32_t offset;
     uint32_t index;
     size_t instance;
@@ -137,15 +170,14 @@ static int trampoline_install(struct guest *guest, size_t core, struct err *err)
     if (engine_instantiate(guest->store, guest->trampoline, imports, &instance, err) != 0) {
         return err_prefix(err, "the call trampoline");
     }
-    bool found = engine_export(guest->store, instance, "call", ENGINE_FUNC, &function);
-    assert(found); /* the module is ours */
-    if (data_address(guest, core, "_PyRuntime", &runtime, err) != 0 ||
-        data_address(guest, core, "_PyEM_EMSCRIPTEN_TRAMPOLINE_OFFSET", &offset_at, err) != 0 ||
-        engine_table_append(guest->store, &guest->table, &function, &index, err) != 0) {
+    if (!engine_export(guest->store, instance, "call", ENGINE_FUNC, &function)) {
+        return err_set(err, ERR_FORMAT, "the call trampoline does not export its function");
+    }
+    if (engine_table_append(guest->store, &guest->table, &function, &index, err) != 0) {
         return -1;
     }
-    if (guest_memory_read_u32(guest, offset_at, &offset) != 0 ||
-        guest_memory_write_u32(guest, guest_addr(runtime.at + offset), index) != 0) {
+    if (guest_memory_read_u32(guest, data[DATUM_TRAMPOLINE], &offset) != 0 ||
+        guest_memory_write_u32(guest, guest_addr(data[DATUM_RUNTIME].at + offset), index) != 0) {
         return err_set(err, ERR_FORMAT, "the core's trampoline slot is outside its memory");
     }
     return 0;
@@ -170,15 +202,12 @@ static int modules_open(struct guest *guest, const char *core_path, struct err *
 static int engine_start(struct guest *guest, const struct guest_config *config, struct err *err)
 {
     size_t core;
+    struct guest_addr data[DATA];
     if (engine_new(false, &guest->engine, err) != 0 ||
         modules_open(guest, config->core_path, err) != 0 ||
         engine_store_new(guest->engine, config->memory_bytes_max, &guest->store, err) != 0 ||
         core_instantiate(guest, &core, err) != 0 || exports_find(guest, core, err) != 0 ||
-        data_address(guest, core, "environ", &guest->environ_at, err) != 0 ||
-        data_address(guest, core, "_Py_NoneStruct", &guest->none, err) != 0 ||
-        data_address(guest, core, "Py_EMSCRIPTEN_SIGNAL_HANDLING", &guest->signal_switch_at, err) !=
-            0 ||
-        trampoline_install(guest, core, err) != 0) {
+        data_find(guest, core, data, err) != 0 || trampoline_install(guest, data, err) != 0) {
         return -1;
     }
     return guest_call(guest, GUEST_CALL_CTORS, NULL, 0, NULL, err);

@@ -74,6 +74,11 @@ void guest_interrupt(struct guest *guest);
 
 struct vfs;
 
+/* The names of the core's functions and data that a guest uses; the others need not be exported.
+ * Fills `names`, NULL-terminated; static texts. */
+enum { GUEST_CORE_EXPORTS_MAX = 64 };
+void guest_core_exports(const char *names[GUEST_CORE_EXPORTS_MAX]);
+
 /* As guest_boot, without a runner: for images that have none yet. `warm` is ignored. */
 int guest_boot_bare(const struct guest_config *config, struct guest **out, struct err *err);
 

@@ -2,7 +2,8 @@
  * vitrine-precompile: makes, at set-up, what vitrine-cell maps at run time.
  *
  *   core IN.wasm OUTDIR
- *       lowers the exceptions of Pyodide's core and compiles it, and the call trampoline, for
+ *       lowers the exceptions of Pyodide's core, takes out the exports that nobody uses, and
+ *       compiles it and the call trampoline, for
  *       this machine: core.cwasm, trampoline.cwasm
  *   image OUT.img GUESTDIR=HOSTDIR...
  *       packs folders of this machine into a read-only image
@@ -24,6 +25,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "engine/engine.h"
+#include "guest/dylink/exports.h"
 #include "guest/dylink/lower.h"
 #include "guest/guest.h"
 #include "guest/run_on_stack.h"
@@ -58,17 +60,22 @@ static int command_core(int argc, char **argv, struct err *err)
     }
     char core[PATH_BYTES_MAX];
     snprintf(core, sizeof core, "%s/core.cwasm", argv[2]);
+    const char *names[GUEST_CORE_EXPORTS_MAX];
     cleanup_buf struct buf wasm;
     cleanup_buf struct buf lowered;
+    cleanup_buf struct buf trimmed;
     buf_init(&wasm, WASM_BYTES_MAX);
     buf_init(&lowered, WASM_BYTES_MAX);
+    buf_init(&trimmed, WASM_BYTES_MAX);
+    guest_core_exports(names);
     struct engine *engine = NULL;
     if (fd_read_file(argv[1], &wasm, err) != 0 ||
         lower_exceptions(buf_span(&wasm), &lowered, err) != 0 ||
+        exports_keep(buf_span(&lowered), names, &trimmed, err) != 0 ||
         engine_new(true, &engine, err) != 0) {
         return -1;
     }
-    int result = compile_to(engine, buf_span(&lowered), core, err);
+    int result = compile_to(engine, buf_span(&trimmed), core, err);
     if (result == 0) {
         result = compile_to(engine, guest_trampoline, trampoline, err);
     }

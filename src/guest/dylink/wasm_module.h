@@ -13,6 +13,7 @@ enum wasm_section_id {
     WASM_SECTION_TYPE = 1,
     WASM_SECTION_IMPORT = 2,
     WASM_SECTION_FUNCTION = 3,
+    WASM_SECTION_EXPORT = 7,
     WASM_SECTION_CODE = 10,
     WASM_SECTION_TAG = 13,
 };
