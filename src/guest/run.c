@@ -147,10 +147,14 @@ static int step_report(struct guest *guest, uint32_t value, uint32_t error, uint
         guest_call(guest, GUEST_PYOBJECT_CALLONEARG, args, 2, next, err) != 0) {
         return -1;
     }
-    /* A tracer that the program left behind may raise, once. */
-    if (*next == 0 && (guest_call(guest, GUEST_PYERR_PRINT, NULL, 0, NULL, err) != 0 ||
-                       guest_call(guest, GUEST_PYOBJECT_CALLONEARG, args, 2, next, err) != 0)) {
-        return -1;
+    if (*next == 0) {
+        /* A tracer that the program left behind raised; the runner has taken it off by now. */
+        uint32_t raised = 0;
+        if (guest_call(guest, GUEST_PYERR_GETRAISEDEXCEPTION, NULL, 0, &raised, err) != 0 ||
+            (raised != 0 && guest_call(guest, GUEST_PY_DECREF, &raised, 1, NULL, err) != 0) ||
+            guest_call(guest, GUEST_PYOBJECT_CALLONEARG, args, 2, next, err) != 0) {
+            return -1;
+        }
     }
     return guest_call(guest, GUEST_PY_DECREF, &list, 1, NULL, err);
 }
