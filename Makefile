@@ -27,16 +27,16 @@ test: build ## run all tests and checks (SUITES="unit system" picks some)
 check: ## the checks alone: formatting, linters, includes, sizes, documents, both compilers
 	@$(MAKE) --no-print-directory test SUITES=check
 
-sanitize: build ## unit tests and the first example with address and undefined-behaviour checks
+sanitize: build ## unit and system tests with checks of addresses and undefined behaviour
 	@tools/system_packages.sh test
 	@tools/build.sh build-asan $(SANITIZERS) -Dtests=true
 	@python3 tools/guest.py build-asan
-	@$(IN_TEST_ENV) python tools/run_tests.py build-asan unit
-	@tools/first_example.sh build-asan
+	@$(IN_TEST_ENV) python tools/run_tests.py build-asan unit system attack
 
 fuzz: build ## run each fuzzer for FUZZ_SECONDS (60)
 	@tools/system_packages.sh test
-	@CC=clang tools/build.sh build-fuzz $(SANITIZERS) -Dfuzzers=true -Dtests=false
+	@CC=clang tools/build.sh build-fuzz $(SANITIZERS) -Dfuzzers=true -Dtests=false \
+	    -Dc_args=-fsanitize=fuzzer-no-link
 	@tools/fuzz.sh build-fuzz $(FUZZ_SECONDS)
 
 bench: build ## measure against the peers, as ratios

@@ -18,7 +18,11 @@ with open(sys.argv[1], encoding="utf-8") as file:
 for argument in sys.argv[2:]:
     name, value = argument.removeprefix("-D").split("=", 1)
     now = values.get(name)
-    if value != (str(now).lower() if isinstance(now, bool) else now):
+    if isinstance(now, bool):
+        now = str(now).lower()
+    elif isinstance(now, list):
+        now = ",".join(now)
+    if value != now:
         sys.exit(1)
 EOF
 }

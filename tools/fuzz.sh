@@ -15,7 +15,13 @@ for program in "$build"/fuzz/fuzz_*; do
     echo "=== fuzz $name for $seconds s"
     set --
     [ -d "fuzz/$name/seeds" ] && set -- "fuzz/$name/seeds"
-    "$program" "-max_total_time=$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-        "-artifact_prefix=$build/corpus/$name-" "$corpus" "$@" 2>&1 | tail -n 12 || status=1
+    log="$corpus.log"
+    if "$program" "-max_total_time=$seconds" -timeout=10 -rss_limit_mb=2048 \
+        "-artifact_prefix=$corpus-" "$corpus" "$@" >"$log" 2>&1; then
+        grep '^Done ' "$log"
+    else
+        tail -n 60 "$log"
+        status=1
+    fi
 done
 exit $status

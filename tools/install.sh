@@ -7,6 +7,10 @@ set -eu
 build=$1
 prefix=$2
 place="${DESTDIR:-}$prefix/lib/vitrine"
+if grep -q '"b_sanitize", "value": "[^n]' "$build/meson-info/intro-buildoptions.json"; then
+    echo "vitrine: error: $build has sanitizers and no jail; it is for tests" >&2
+    exit 1
+fi
 mkdir -p "$place/lib" "$place/guest" "${DESTDIR:-}$prefix/bin"
 for program in vitrine vitrine-cell vitrine-precompile; do
     install -m 755 "$build/$program" "$place/$program"
