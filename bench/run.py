@@ -95,7 +95,9 @@ def time_commands(command: list[str], count: int) -> list[float]:
     return times[2:]
 
 
-def bench_cell(bench: Bench, count: int, spare: int, parallel: int, pause_ms: int = 0) -> dict[str, float]:
+def bench_cell(
+    bench: Bench, count: int, spare: int, parallel: int, pause_ms: int = 0
+) -> dict[str, float]:
     """One run of the pool's own client."""
     command = [bench.build / "bench" / "bench-cell", bench.build / "vitrine-cell"]
     command += [bench.build / "guest", str(count), str(spare), str(parallel), str(pause_ms), CODE]
@@ -151,9 +153,7 @@ def measure_cold(bench: Bench) -> None:
     """Nothing running before, nothing after."""
     print("cold start, print(1) from exec to exit:")
     count = 10 if bench.quick else 30
-    vitrine = statistics.median(
-        time_commands([str(bench.vitrine), "run", "-c", "print(1)"], count)
-    )
+    vitrine = statistics.median(time_commands([str(bench.vitrine), "run", "-c", "print(1)"], count))
     bench.note("cold_ms", vitrine, f"vitrine run: p50 {vitrine:.1f} ms")
     native = statistics.median(time_commands([bench.native, "-I", "-c", "print(1)"], count))
     bench.note("cold_native_ratio", vitrine / native, f"native: p50 {native:.1f} ms")

@@ -33,7 +33,7 @@ struct pool_run {
     struct cell *cell; /* NULL before it is sent */
     struct run_events events;
     struct run_limits limits;
-    struct buf request; /* the frame; freed when it is sent */
+    struct buf request;   /* the frame; freed when it is sent */
     size_t request_bytes; /* its size, also afterwards */
     size_t request_sent_bytes;
     struct buf result; /* payload of RESULT */

@@ -94,7 +94,9 @@ def test_memory_limit(vitrine: Program) -> None:
     done = vitrine.code("x = bytearray(200 << 20)", "--memory", "128M")
     assert done.returncode != 0
     assert b"MemoryError" in done.stderr
-    assert done.stderr.endswith(b"\nvitrine: the memory limit of 128 MiB was reached (see --memory)\n")
+    assert done.stderr.endswith(
+        b"\nvitrine: the memory limit of 128 MiB was reached (see --memory)\n"
+    )
 
 
 def test_output_limit(vitrine: Program) -> None:
