@@ -120,7 +120,8 @@ def measure_calls(bench: Bench) -> None:
     bench.note(
         "cell_spare_p50_ms",
         spare["p50_ms"],
-        f"spare cells, a call each {PAUSE_MS} ms: p50 {spare['p50_ms']:.2f} ms, p99 {spare['p99_ms']:.2f} ms",
+        f"spare cells, a call each {PAUSE_MS} ms: p50 {spare['p50_ms']:.2f} ms,"
+        f" p99 {spare['p99_ms']:.2f} ms",
     )
     forked = bench_cell(bench, count, 0, 1)
     bench.note(
