@@ -244,10 +244,10 @@ static void time_limit_interrupts(void **state)
         assert_int_equal(seen.outcome.status, OUTCOME_LIMIT);
         assert_int_equal(seen.outcome.limits, WIRE_LIMIT_TIME);
         assert_int_equal(seen.outcome.exit_code, 124);
-        assert_string_equal(seen.message, "the time limit of 0.100 s was reached");
+        assert_string_equal(seen.message, "the time limit of 0.1 s was reached");
         assert_string_equal(seen.traceback, "Traceback (most recent call last):\n"
                                             "KeyboardInterrupt\n"
-                                            "the time limit of 0.100 s was reached");
+                                            "the time limit of 0.1 s was reached");
         assert_text(&seen.out, "a\n");
         assert_in_range(seen.outcome.wall_us, 100000, 100000 + LIMIT_GRACE_MS * 1000);
     }
