@@ -483,6 +483,11 @@ int guest_boot(const struct guest_config *config, struct guest **out, struct err
         guest_free(guest);
         return err_prefix(err, "starting the runner");
     }
+    /* The first run of all fills caches that every cell then finds filled. */
+    if (config->warm && guest_rehearse(guest, err) != 0) {
+        guest_free(guest);
+        return -1;
+    }
     *out = guest;
     return 0;
 }
