@@ -60,8 +60,8 @@ void guest_run(struct guest *guest, struct span request, const struct guest_sink
 
 /*
  * Runs a small program of the host's own and throws what it says away, so that the first run finds
- * its pages and caches warm. For a warm guest that has time before its request; at most once,
- * before guest_run. -1 when the guest is not fit to be used any more.
+ * its pages and caches warm. For a warm guest that has time before its request. -1 when the guest
+ * is not fit to be used any more.
  */
 int guest_rehearse(struct guest *guest, struct err *err);
 
