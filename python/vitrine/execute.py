@@ -69,6 +69,22 @@ class Loader:
         return False
 
 
+# What the module site adds to the builtins.
+_SITE_NAMES = (b"exit", b"quit", b"help", b"copyright", b"credits", b"license")
+
+
+def add_site_builtins() -> None:
+    """Add what the module site would have added at the interpreter's start.
+
+    In a cold start this is left out for programs that do not mention it: the import is heavy.
+    """
+    import site
+
+    site.setquit()
+    site.setcopyright()
+    site.sethelper()
+
+
 class Program:
     """A request's program: its source, and the module ``__main__`` that it runs in."""
 
@@ -92,6 +108,8 @@ class Program:
         sys.argv = request.arguments or [self.filename]
         folder = self.filename.rpartition("/")[0] if self.filename[:1] == "/" else _getcwd()
         sys.path.insert(0, folder or "/")
+        if any(name in self.source for name in _SITE_NAMES):
+            add_site_builtins()
         self.space["__loader__"] = self.loader
         self.space["__builtins__"] = sys.modules["builtins"]
         self.space["__file__"] = self.filename

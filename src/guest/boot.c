@@ -283,14 +283,15 @@ static uint32_t text_new(struct guest *guest, const char *text)
     return at;
 }
 
-/* Options of PEP 741; what is not named has the value of an isolated configuration. */
+/* Options of PEP 741; what is not named has the value of an isolated configuration. The module site
+ * costs a third of a cold start; what programs want of it the runner gives them (execute.py). */
 static const struct config_int {
     const char *name;
     uint64_t value;
 } config_ints[] = {
     {"utf8_mode", 1},       {"install_signal_handlers", 1}, {"write_bytecode", 0},
     {"use_environment", 0}, {"user_site_directory", 0},     {"pathconfig_warnings", 0},
-    {"site_import", 1},     {"buffered_stdio", 1},
+    {"site_import", 0},     {"buffered_stdio", 1},
 };
 
 static const struct config_text {
