@@ -24,7 +24,7 @@ def differences(case: Case, came: object) -> list[str]:
 def _compare(found: list[str], name: str, expected: object, got: object) -> None:
     if expected is ANY:
         return
-    if isinstance(got, bytes):
+    if isinstance(got, bytes | bytearray):
         got = got.decode("utf-8", "surrogateescape")
     if expected != got or type(expected) is not type(got):
         found.append(f"{name}: expected {expected!r:.2000}, got {got!r:.2000}")

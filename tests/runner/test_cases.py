@@ -1,16 +1,12 @@
-"""The table of cases, under a native Python: cold and warm, by ``run`` and step by step."""
-
-from pathlib import Path
+"""The table of cases in the guest: in cells of a cold zygote, of a warm one, and rehearsed ones."""
 
 import pytest
 from cases import CASES, Case
-from harness import find_python, python_version, run_case
+from cell import RETURNED, Zygote
 
 from check import differences
 
-PYTHON = find_python()
-VERSION = python_version(PYTHON)
-RUNNABLE = [case for case in CASES if case.python <= VERSION]
+IN_GUEST = [case for case in CASES if not case.native_only]
 
 
 def test_names_are_unique() -> None:
@@ -18,8 +14,8 @@ def test_names_are_unique() -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("case", RUNNABLE, ids=lambda case: case.name.replace(" ", "-"))
-@pytest.mark.parametrize("boot, drive", [("cold", "run"), ("warm", "steps")])
-def test_case(case: Case, boot: str, drive: str, tmp_path: Path) -> None:
-    came = run_case(case, PYTHON, tmp_path, boot, drive)
+@pytest.mark.parametrize("case", IN_GUEST, ids=lambda case: case.name.replace(" ", "-"))
+def test_case(case: Case, zygote: Zygote) -> None:
+    came = zygote.run(case)
+    assert (came.reason, len(came.results), came.wait_status) == (RETURNED, 1, 0), came
     assert differences(case, came) == []

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from harness import ROOT, wire
+from records import ROOT, wire
 
 HEADER = (ROOT / "src/wire/wire.h").read_text()
 NUMBERS = re.findall(r"WIRE_((?:REQUEST|RESULT)_\w+) = (\d+)", HEADER)

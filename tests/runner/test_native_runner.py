@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from cases import ANY, Case, value
-from harness import PACKAGES, decode, find_python, run_case, run_record, wire
+from native import find_python, run_case, run_record
+from records import PACKAGES, decode, wire
 
 PYTHON = find_python()
 
