@@ -42,6 +42,7 @@ static const char *const exports[GUEST_FUNCTION_COUNT] = {
     [GUEST_PYLIST_SETITEM] = "PyList_SetItem",
     [GUEST_PYERR_GETRAISEDEXCEPTION] = "PyErr_GetRaisedException",
     [GUEST_PY_DECREF] = "Py_DecRef",
+    [GUEST_PYERR_SETINTERRUPTEX] = "PyErr_SetInterruptEx",
 };
 
 /* Exported data symbols: globals that hold an address. */

@@ -270,6 +270,15 @@ int guest_rehearse(struct guest *guest, struct err *err)
 
 /* ---- Interrupts ------------------------------------------------------------------------------ */
 
+bool guest_take_interrupt(struct guest *guest)
+{
+    uint32_t number = (uint32_t)atomic_exchange(&guest->pending_signal, 0);
+    struct err err;
+    /* Made for signal handlers, so it may be called here, in the middle of anything. */
+    return number != 0 &&
+           guest_call(guest, GUEST_PYERR_SETINTERRUPTEX, &number, 1, NULL, &err) == 0;
+}
+
 void guest_interrupt(struct guest *guest)
 {
     atomic_store(&guest->pending_signal, SIGINT);

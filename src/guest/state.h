@@ -40,6 +40,7 @@ enum guest_function {
     GUEST_PYLIST_SETITEM,
     GUEST_PYERR_GETRAISEDEXCEPTION,
     GUEST_PY_DECREF,
+    GUEST_PYERR_SETINTERRUPTEX,
     GUEST_FUNCTION_COUNT,
 };
 
@@ -96,6 +97,8 @@ struct guest {
     bool ended;
     bool result_written;
     uint64_t now_asked_ns; /* when the C library last asked for the time (abi/time.c) */
+    double now_ahead_ms;   /* how far that clock has been put ahead to end sleeps */
+    int now_jumps;         /* how often it is still to be put ahead */
     uint32_t limits_hit;   /* bits of enum wire_limit that the platform itself ran into */
 
     /* Shared with signal handlers. */
@@ -106,6 +109,10 @@ struct guest {
 /* Calls a function of the guest with i32 arguments; *result may be NULL. -1: ERR_TRAP. */
 int guest_call(struct guest *guest, enum guest_function function, const uint32_t *args,
                size_t count, uint32_t *result, struct err *err);
+
+/* Hands a signal that waits to the interpreter, which looks at it when the call under way returns.
+ * For host functions in which the guest sleeps. True when there was one. */
+bool guest_take_interrupt(struct guest *guest);
 
 /* Notes why the guest has to stop; only the first reason counts. Returns -1, for the host function
  * that unwinds the guest with it. */

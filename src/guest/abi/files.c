@@ -345,7 +345,8 @@ static int64_t poll_once(struct guest *guest, struct guest_addr list, uint32_t c
 }
 
 /* poll(*list, count, timeout_ms): nobody else can make a descriptor ready, so a wait is only a
- * wait: until its time, or until a signal. */
+ * wait: until its time, or until a signal. A signal looks like the end of the time, because the
+ * guest's C library loses the errno of this call; the interpreter sees the signal next. */
 static int file_poll(void *context, union engine_value *values)
 {
     struct guest *guest = context;
@@ -358,7 +359,7 @@ static int file_poll(void *context, union engine_value *values)
     int64_t ready = poll_once(guest, list, count);
     uint64_t start = outside_clock_ns(OUTSIDE_MONOTONIC);
     uint64_t wait_ns = timeout_ms < 0 ? UINT64_MAX : (uint64_t)timeout_ms * 1000000u;
-    while (ready == 0 && atomic_load(&guest->pending_signal) == 0) {
+    while (ready == 0 && !guest_take_interrupt(guest)) {
         uint64_t waited = outside_clock_ns(OUTSIDE_MONOTONIC) - start;
         if (waited >= wait_ns) {
             return abi_return(values, 0);
@@ -366,7 +367,7 @@ static int file_poll(void *context, union engine_value *values)
         uint64_t left = wait_ns - waited;
         outside_sleep_ns(left < POLL_STEP_NS ? left : POLL_STEP_NS);
     }
-    return abi_return(values, ready == 0 ? -GUEST_EINTR : ready);
+    return abi_return(values, ready);
 }
 
 const struct abi_row abi_files[] = {
