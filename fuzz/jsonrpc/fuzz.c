@@ -31,7 +31,8 @@ static json_t *ask_jansson(struct span text)
         JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
 }
 
-/* Where jansson knows less: keys with NUL, and integers beyond a double. */
+/* Where jansson knows less: NUL in keys, integers beyond a double; and where it takes too much: a
+ * NUL byte after a number is the end of the text to it. */
 static bool is_beyond_jansson(struct span text)
 {
     unsigned digits = 0;
@@ -41,7 +42,8 @@ static bool is_beyond_jansson(struct span text)
             return true;
         }
     }
-    return memmem(text.base, text.len, "\\u0000", 6) != NULL;
+    return memmem(text.base, text.len, "\\u0000", 6) != NULL ||
+           (text.len > 0 && memchr(text.base, '\0', text.len) != NULL);
 }
 
 static void compare_writing(struct span value, json_t *meaning)
