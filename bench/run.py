@@ -9,7 +9,8 @@ What is measured:
   so not isolated; and a fresh one for each call)
 - cold start: `vitrine run -c 'print(1)'` from exec to exit, nothing warm but the disk cache
 - CPU-bound Python: the ten programs of bench/programs, against native CPython 3.13 or newer and
-  against Pyodide under Node; each times itself, and the best of several rounds counts
+  against Pyodide under Node; each runs for some tens of milliseconds, times itself many times over,
+  and the best counts: on a shared machine only short pieces get through undisturbed
 - memory that a waiting spare cell has for itself
 
 Absolute times are this machine's; only the ratios carry over. VITRINE_BENCH_PYTHON names the native
@@ -214,8 +215,8 @@ def measure_programs(bench: Bench) -> None:
     native: dict[str, float] = {}
     pyodide: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        files = wrap_programs(Path(scratch), 2)
-        for _ in range(2 if bench.quick else 5):
+        files = wrap_programs(Path(scratch), 25)
+        for _ in range(1 if bench.quick else 3):
             keep_best(ours, run_each([str(bench.vitrine), "run", "--timeout", "300"], files))
             keep_best(native, run_each([bench.native, "-I"], files))
             if bench.node:

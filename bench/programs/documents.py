@@ -5,7 +5,7 @@ import re
 
 rows = [
     {"id": i, "name": f"item-{i}", "tags": [str(i % 7), "x" * (i % 5)], "v": i / 3}
-    for i in range(5000)
+    for i in range(800)
 ]
 total = 0
 for _ in range(6):

@@ -12,4 +12,4 @@ def flips(order: tuple[int, ...]) -> int:
     return count
 
 
-print(max(map(flips, permutations(range(8)))))
+print(max(map(flips, permutations(range(7)))))

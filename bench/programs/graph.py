@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Iterator
 
-SIDE = 150
+SIDE = 60
 
 
 def cost(x: int, y: int) -> int:

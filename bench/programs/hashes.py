@@ -14,9 +14,9 @@ def fnv(data: bytes) -> int:
 
 block = bytes(range(256)) * 64
 total = 0
-for i in range(20):
+for i in range(3):
     total ^= fnv(block + bytes([i]))
 digest = hashlib.sha256()
-for i in range(200):
+for i in range(30):
     digest.update(block)
-print(hex(total), digest.hexdigest()[:16], len(zlib.compress(block * 50)))
+print(hex(total), digest.hexdigest()[:16], len(zlib.compress(block * 8)))

@@ -24,5 +24,5 @@ def advance(bodies: list[list[float]], steps: int, dt: float = 0.01) -> None:
 system = [
     [i * 1.5, i * 0.3, -i * 0.2, 0.1 * i, 0.4 - 0.1 * i, 0.02, 1.0 / (i + 1)] for i in range(5)
 ]
-advance(system, 20_000)
+advance(system, 3_000)
 print(f"{sum(map(sum, system)):.9f}")

@@ -27,7 +27,7 @@ class Account:
 
 accounts = [Account(f"person {i}", 100 + i) for i in range(100)]
 failed, state = 0, 1
-for _ in range(200_000):
+for _ in range(30_000):
     state = (state * 1103515245 + 12345) & 0x7FFFFFFF
     try:
         accounts[state % 100].pay(accounts[(state >> 8) % 100], state % 57)

@@ -20,4 +20,4 @@ def digits(count: int) -> str:
     return "".join(map(str, out))
 
 
-print(digits(1000)[-20:])
+print(digits(500)[-20:])

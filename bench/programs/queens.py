@@ -1,4 +1,4 @@
-"""All ways to put nine queens on a board: recursion and sets of integers as bits."""
+"""All ways to put eight queens on a board: recursion and sets of integers as bits."""
 
 
 def place(row: int, columns: int, left: int, right: int, size: int) -> int:
@@ -13,4 +13,4 @@ def place(row: int, columns: int, left: int, right: int, size: int) -> int:
     return found
 
 
-print(place(0, 0, 0, 0, 9))
+print(place(0, 0, 0, 0, 8))

@@ -14,7 +14,7 @@ def times(v: list[float], transposed: bool) -> list[float]:
     return [sum(entry(i, j) * v[j] for j in n) for i in n]
 
 
-u = [1.0] * 100
+u = [1.0] * 45
 for _ in range(6):
     v = times(times(u, False), True)
     u = times(times(v, False), True)

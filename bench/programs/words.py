@@ -4,7 +4,7 @@ from collections import Counter
 
 syllables = ["ka", "to", "mi", "re", "su", "no", "la", "vi"]
 state, words = 7, []
-for _ in range(100_000):
+for _ in range(15_000):
     state = (state * 1103515245 + 12345) & 0x7FFFFFFF
     words.append("".join(syllables[(state >> shift) & 7] for shift in (4, 9, 14)))
 text = " ".join(words)
