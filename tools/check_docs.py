@@ -128,6 +128,9 @@ def main() -> int:
     """Print every problem; the status says whether there was one."""
     limits = REPOSITORY / "docs" / "limits.md"
     page = limits_page((REPOSITORY / "src/base/limits.h").read_text(encoding="utf-8"))
+    if len(sys.argv) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
     if sys.argv[1] == "--write-limits":
         limits.write_text(page, encoding="utf-8")
         return 0
