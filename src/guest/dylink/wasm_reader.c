@@ -68,22 +68,31 @@ void wasm_skip(struct wasm_reader *reader, size_t len)
     reader->at += len;
 }
 
-uint32_t wasm_u32_long(struct wasm_reader *reader)
+/* LEB128 of at most 32 bits: its last byte, or LEB_MORE when it does not end or fit. */
+static uint8_t read_leb(struct wasm_reader *reader, uint32_t *value)
 {
-    size_t start = reader->at;
-    uint32_t value = 0;
+    *value = 0;
     for (unsigned shift = 0; shift < 35; shift += 7) {
         uint8_t byte = wasm_byte(reader);
         if (shift == 28 && byte > 0x0F) {
             break;
         }
-        value |= (uint32_t)(byte & 0x7F) << shift;
+        *value |= (uint32_t)(byte & 0x7F) << shift;
         if (byte < LEB_MORE) {
-            return wasm_ok(reader) ? value : 0;
+            return byte;
         }
     }
-    wasm_fail(reader, ERR_FORMAT, start, "a number does not fit 32 bits");
-    return 0;
+    return LEB_MORE;
+}
+
+uint32_t wasm_u32_long(struct wasm_reader *reader)
+{
+    size_t start = reader->at;
+    uint32_t value;
+    if (read_leb(reader, &value) == LEB_MORE) {
+        wasm_fail(reader, ERR_FORMAT, start, "a number does not fit 32 bits");
+    }
+    return wasm_ok(reader) ? value : 0;
 }
 
 void wasm_skip_leb(struct wasm_reader *reader, unsigned bits)
@@ -101,22 +110,13 @@ void wasm_skip_leb(struct wasm_reader *reader, unsigned bits)
 static uint32_t read_type_index(struct wasm_reader *reader)
 {
     size_t start = reader->at;
-    uint32_t value = 0;
-    for (unsigned shift = 0; shift < 35; shift += 7) {
-        uint8_t byte = wasm_byte(reader);
-        if (shift == 28 && byte > 0x0F) {
-            break;
-        }
-        value |= (uint32_t)(byte & 0x7F) << shift;
-        if (byte < LEB_MORE) {
-            if ((byte & LEB_SIGN) != 0) {
-                break;
-            }
-            return value;
-        }
+    uint32_t value;
+    uint8_t last = read_leb(reader, &value);
+    if (last == LEB_MORE || (last & LEB_SIGN) != 0) {
+        wasm_fail(reader, ERR_FORMAT, start, "an unknown type");
+        return 0;
     }
-    wasm_fail(reader, ERR_FORMAT, start, "an unknown type");
-    return 0;
+    return value;
 }
 
 static bool is_between(uint8_t byte, uint8_t first, uint8_t last)

@@ -114,6 +114,13 @@ static bool is_stream(const struct vfs *vfs, const struct file *file)
            (type_of(vfs, file) == VFS_S_IFCHR && device_of(vfs, file)->stream);
 }
 
+/* Why a descriptor cannot be used at an offset in the wanted way: what it is comes first. */
+static int64_t no_access(struct vfs *vfs, int fd)
+{
+    const struct file *file = files_get_for(vfs, fd, 0);
+    return file != NULL && is_stream(vfs, file) ? -GUEST_ESPIPE : -GUEST_EBADF;
+}
+
 int64_t vfs_pread(struct vfs *vfs, int fd, void *bytes, size_t len, int64_t offset)
 {
     const struct file *file = files_get_for(vfs, fd, VFS_R_OK);
@@ -121,9 +128,7 @@ int64_t vfs_pread(struct vfs *vfs, int fd, void *bytes, size_t len, int64_t offs
         return -GUEST_EINVAL;
     }
     if (file == NULL) {
-        return files_get_for(vfs, fd, 0) != NULL && is_stream(vfs, files_get(vfs, fd))
-                   ? -GUEST_ESPIPE
-                   : -GUEST_EBADF;
+        return no_access(vfs, fd);
     }
     return is_stream(vfs, file) ? -GUEST_ESPIPE : read_at(vfs, file, bytes, len, (uint64_t)offset);
 }
@@ -135,9 +140,7 @@ int64_t vfs_pwrite(struct vfs *vfs, int fd, const void *bytes, size_t len, int64
         return -GUEST_EINVAL;
     }
     if (file == NULL) {
-        return files_get_for(vfs, fd, 0) != NULL && is_stream(vfs, files_get(vfs, fd))
-                   ? -GUEST_ESPIPE
-                   : -GUEST_EBADF;
+        return no_access(vfs, fd);
     }
     uint64_t place = (uint64_t)offset;
     return is_stream(vfs, file) ? -GUEST_ESPIPE : write_at(vfs, file, bytes, len, &place);
