@@ -39,7 +39,7 @@ CORE_FROM = (
     "src/guest/boot.c",
     "src/guest/dylink",
     "src/guest/trampoline.c",
-    "src/packages",
+    "src/builder",
 )
 GUEST_FROM = (*CORE_FROM, "src/base", "src/guest", "python")
 

@@ -51,6 +51,39 @@
 #define LIMIT_CONTROL_FRAME_BYTES_MAX (4 * KIB)
 #define LIMIT_RECORD_FIELDS_MAX       4096U
 
+/* Packages: what is asked of vitrine-fetch, and what it takes from the network (src/fetch). */
+#define LIMIT_FETCH_ASK_BYTES_MAX    (64 * KIB)
+#define LIMIT_FETCH_PAGE_BYTES_MAX   (64 * MIB)  /* an index's page of one project, unpacked */
+#define LIMIT_FETCH_ANSWER_BYTES_MAX (64 * MIB)  /* a page or METADATA, with 8 bytes before it */
+#define LIMIT_FETCH_WHEEL_BYTES_MAX  (512 * MIB) /* of a wheel as it is downloaded */
+#define LIMIT_FETCH_REDIRECTS_MAX    5U
+#define LIMIT_FETCH_CONNECT_MS       15000ULL
+#define LIMIT_FETCH_PAGE_MS          60000ULL
+#define LIMIT_FETCH_WHEEL_MS         600000ULL
+#define LIMIT_FETCH_STALL_MS         30000ULL /* without 1 KiB/s */
+#define LIMIT_FETCH_PARALLEL_MAX     8U       /* downloads at the same time */
+#define LIMIT_FETCH_ASKS_MAX         256U     /* questions that wait */
+
+/* Wheels (src/packages): what the strict reader takes. */
+#define LIMIT_WHEEL_ENTRIES_MAX        50000U
+#define LIMIT_WHEEL_FILE_BYTES_MAX     (256 * MIB) /* one file, unpacked */
+#define LIMIT_WHEEL_UNPACKED_BYTES_MAX (2 * GIB)   /* all files, unpacked */
+#define LIMIT_WHEEL_RATIO_MAX          200U        /* unpacked by packed, past the first MiB */
+#define LIMIT_WHEEL_METADATA_BYTES_MAX (4 * MIB)   /* METADATA, WHEEL, RECORD each */
+
+/* Environments. */
+#define LIMIT_REQUIREMENTS_MAX           256U /* of one request */
+#define LIMIT_REQUIREMENT_BYTES_MAX      1024U
+#define LIMIT_PACKAGES_MAX               512U  /* of one environment */
+#define LIMIT_MODULES_MAX                4096U /* side modules of one environment */
+#define LIMIT_RESOLVE_MS                 120000ULL
+#define LIMIT_RESOLVE_FETCHES_MAX        2000U /* pages and METADATA for one resolution */
+#define LIMIT_BUILD_MS                   600000ULL
+#define LIMIT_BUILD_MEMORY_BYTES         (4 * GIB)
+#define LIMIT_ENVIRONMENT_COUNT_MAX      64U
+#define LIMIT_ENVIRONMENT_MEMORY_DEFAULT (2 * GIB) /* --environment-memory: of all zygotes */
+#define LIMIT_ENVIRONMENT_PRELOAD_MS     30000ULL  /* imports ahead in a zygote */
+
 /* MCP messages (src/transport, src/mcp). */
 #define LIMIT_MESSAGE_BYTES_MAX     (32 * MIB)
 #define LIMIT_JSON_DEPTH_MAX        512U

@@ -221,7 +221,8 @@ static void request_run(const struct life *life, struct span record,
     uint64_t start_cpu_us = cpu_us();
     struct outlet outlet = {.output_bytes_left = allowance->output_bytes};
     buf_init(&outlet.tail, TAIL_BYTES_MAX);
-    const struct guest_sink sink = {&outlet, sink_output, sink_result};
+    const struct guest_sink sink = {
+        .context = &outlet, .output = sink_output, .result = sink_result};
     struct guest_end end;
     guest_run(life->guest, record, &sink, &end);
     end_send(&outlet, &end, cpu_us() - start_cpu_us, clock_monotonic_us() - start_us);

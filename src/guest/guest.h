@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/span.h"
 
@@ -18,11 +19,20 @@ struct guest;
 
 #define GUEST_TRAMPOLINE_FILE "trampoline.cwasm"
 
+#define GUEST_SYMBOLS_FILE                                                                         \
+    "core.symbols" /* what the core offers to side modules; dylink/record.h */
+
 struct guest_config {
-    const char *core_path;          /* precompiled core; GUEST_TRAMPOLINE_FILE lies beside it */
+    const char *core_path;          /* precompiled core; the other two files lie beside it */
     const char *const *image_paths; /* read-only image layers, lowest first, NULL-terminated */
     uint64_t memory_bytes_max;      /* linear memory never grows past this */
     int warm;                       /* import ahead what most programs need (a zygote does) */
+    /* Side modules, precompiled: a text file with one module a line, "SHA256-IN-HEX PATH", the path
+     * relative to the file's own folder. All are mapped at boot; a dlopen only instantiates. NULL:
+     * none. */
+    const char *modules_path;
+    const char *preload; /* comma-separated modules to import ahead in a warm guest; NULL: none. One
+                            that fails is left to the program */
 };
 
 /* Boots CPython up to an imported runner. On success *out is owned by the caller until
@@ -39,6 +49,9 @@ struct guest_sink {
     void *context;
     int (*output)(void *context, int is_stderr, struct span bytes); /* at most 64 KiB a call */
     int (*result)(void *context, struct span record);               /* WIRE_RESULT, unchecked */
+    /* Answers a record of enum wire_fetch_field (unchecked) with u32 status and bytes, appended to
+     * `answer`. NULL where the program may not fetch. */
+    int (*fetch)(void *context, struct span question, struct buf *answer);
 };
 
 /* How a run ended; `reason` and `limits` are those of wire.h. */

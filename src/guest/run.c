@@ -242,7 +242,7 @@ static int rehearsal_request(struct buf *record)
 
 int guest_rehearse(struct guest *guest, struct err *err)
 {
-    static const struct guest_sink nowhere = {NULL, drop_output, drop_result};
+    static const struct guest_sink nowhere = {.output = drop_output, .result = drop_result};
     const uint64_t memory_bytes_max = guest->memory_bytes_max;
     struct guest_end end;
     uint32_t done = 0;

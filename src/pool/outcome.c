@@ -32,6 +32,7 @@ const char *outcome_status_name(enum outcome_status status)
         [OUTCOME_LIMIT] = "limit",         [OUTCOME_INSTALL_ERROR] = "install-error",
         [OUTCOME_CRASH] = "crash",         [OUTCOME_REFUSED] = "refused",
         [OUTCOME_CANCELLED] = "cancelled",
+        [OUTCOME_NEED] = "need",
     };
     return names[status];
 }

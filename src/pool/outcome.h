@@ -6,6 +6,7 @@
 #define POOL_OUTCOME_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/span.h"
@@ -21,10 +22,20 @@ enum outcome_status {
     OUTCOME_CRASH,         /* a trap, os._exit, abort, or a cell that died */
     OUTCOME_REFUSED,       /* it was never run */
     OUTCOME_CANCELLED,     /* the client took it back */
+    OUTCOME_NEED,          /* it was not run: its environment lacks packages; see `need_json`. Only
+                              for requests with `finds_needs`; src/packages acts on it */
 };
 
-/* "success", "run-error", "install-error", "limit", "crash", "refused", "cancelled". */
+/* "success", "run-error", "install-error", "limit", "crash", "refused", "cancelled",
+ * "need". */
 const char *outcome_status_name(enum outcome_status status);
+
+/* A package of the environment that a program ran in. Texts are NUL-terminated. */
+struct outcome_package {
+    const char *name;    /* as the project spells it */
+    const char *version; /* PEP 440 */
+    const char *sha256;  /* of the wheel, in hex */
+};
 
 struct outcome {
     enum outcome_status status;
@@ -42,6 +53,12 @@ struct outcome {
     uint64_t wall_us;    /* from request sent to end seen */
     uint64_t cpu_us;
     uint64_t memory_bytes;
+    struct span need_json; /* with OUTCOME_NEED: wire.h, WIRE_RESULT_NEED; written by the guest */
+    /* Filled by src/packages: what was installed for the program, sorted by name; borrowed. */
+    const struct outcome_package *packages;
+    size_t package_count;
+    struct span install_log; /* with OUTCOME_INSTALL_ERROR: what led to it, in lines */
+    uint64_t install_us;     /* time spent on getting the environment */
 };
 
 #endif

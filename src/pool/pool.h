@@ -5,6 +5,11 @@
  * Life: pool_new starts a zygote (vitrine-cell) and returns at once; pool_run may be called before
  * the zygote is ready and waits for it; pool_close ends everything and calls back when nothing is
  * left. A failed zygote is replaced with backoff.
+ *
+ * A run takes place in an environment: the base (the standard library alone), or a folder that
+ * src/packages has made. Each environment has a zygote of its own, started when the first run asks
+ * for it. The least recently used ones are let go when all of them together take more memory than
+ * the budget, or are more than LIMIT_ENVIRONMENT_COUNT_MAX; the base always stays.
  */
 #ifndef POOL_POOL_H
 #define POOL_POOL_H
@@ -27,6 +32,13 @@ struct pool_config {
     unsigned cells_max;        /* running at once; more wait in a queue of LIMIT_QUEUE_MAX */
     bool warm;                 /* the zygote imports ahead; false is for a single quick run */
     uint64_t memory_bytes_max; /* ceiling of any request's memory limit */
+    uint64_t environment_memory_bytes; /* budget of all zygotes but the base; 0: the default */
+};
+
+/* A folder made by `vitrine-precompile environment`; see src/builder/environment.h. */
+struct pool_environment {
+    const char *id;  /* its name: letters, digits, '-'; at most 64 */
+    const char *dir; /* where it is */
 };
 
 struct run_limits {
@@ -51,10 +63,20 @@ struct run_request {
     const char *const *env;   /* NULL-terminated NAME=VALUE; may be NULL */
     bool want_value;
     struct run_limits limits;
+
+    const struct pool_environment *environment; /* NULL: the base */
+    bool finds_needs;                           /* may end with OUTCOME_NEED instead of running */
+    const char *const
+        *dependencies;    /* NULL-terminated requirements given beside the code, or NULL */
+    struct span resolved; /* the need that `environment` was made for, or empty */
+    bool may_fetch;       /* the program may ask through run_events.fetch */
 };
 
 struct run_events {
     void *context;
+    /* With may_fetch: a record of enum wire_fetch_field, not trusted. Each is answered by one
+     * pool_run_fetched, now or later. May be NULL otherwise. */
+    void (*fetch)(void *context, struct pool_run *run, struct span question);
     /* As the guest writes; bytes may be cut anywhere and need not be UTF-8. May be NULL. */
     void (*output)(void *context, enum run_stream stream, struct span bytes);
     /* Exactly once, last. The outcome is borrowed until it returns. */
@@ -76,6 +98,12 @@ int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **ou
  * full, request too large) come back as -1 and `done` is not called. */
 int pool_run(struct pool *pool, const struct run_request *request, const struct run_events *events,
              struct pool_run **out, struct err *err);
+
+/* Answers the fetch under way. `status` is of enum wire_fetch_status; bytes are copied. */
+void pool_run_fetched(struct pool_run *run, uint32_t status, struct span bytes);
+
+/* Starts the zygote of an environment ahead of need, as a run would. */
+int pool_warm(struct pool *pool, const struct pool_environment *environment, struct err *err);
 
 /* Ends a run early: KeyboardInterrupt, then SIGKILL after its grace. `done` still comes, with
  * status OUTCOME_CANCELLED. */

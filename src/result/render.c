@@ -79,6 +79,7 @@ struct span result_error_text(const struct outcome *outcome)
     case OUTCOME_CANCELLED: return span_of("The run was cancelled.");
     case OUTCOME_REFUSED: return span_of("The program was not run.");
     case OUTCOME_INSTALL_ERROR: return span_of("Packages could not be installed.");
+    case OUTCOME_NEED: return span_of("The program needs packages.");
     case OUTCOME_RUN_ERROR: return span_of("The program ended with an error.");
     case OUTCOME_SUCCESS: break;
     }

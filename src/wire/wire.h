@@ -3,11 +3,12 @@
  * (pool) and `vitrine-cell` (cell, guest); the guest's runner has the same tables in
  * python/vitrine/wire.py, and a test compares the two.
  *
- * Two kinds of sockets carry frames:
+ * Three kinds of sockets carry frames:
  *   - the cell socket (SOCK_STREAM): the pool and one cell; one request down, output and one end
  * up;
  *   - the control socket (SOCK_SEQPACKET): the pool and the zygote; a FORK carries the cell's end
- *     of its new cell socket as SCM_RIGHTS.
+ *     of its new cell socket as SCM_RIGHTS;
+ *   - the fetch socket (SOCK_STREAM): `vitrine` and `vitrine-fetch`; questions down, answers up.
  *
  * A frame is 8 bytes of header - u32 payload length, u8 type, three zero bytes - and the payload.
  * All integers are little-endian. Each type has one direction, one socket and one maximum size
@@ -31,11 +32,15 @@
 enum wire_type {
     /* pool -> cell, on the cell socket */
     WIRE_REQUEST = 1, /* record of enum wire_request_field */
+    WIRE_FETCHED =
+        2, /* the answer to a FETCH: u32 enum wire_fetch_status, then the bytes or text */
     /* cell -> pool, on the cell socket */
     WIRE_STDOUT = 16, /* bytes as the guest wrote them */
     WIRE_STDERR = 17,
     WIRE_RESULT = 18, /* record of enum wire_result_field, written by the guest: not trusted */
     WIRE_END = 19,    /* record of enum wire_end_field, written by the cell; the last frame */
+    WIRE_FETCH = 20,  /* record of enum wire_fetch_field; only from a cell that was granted it. The
+                         cell waits for FETCHED before it says anything else */
     /* pool -> zygote, on the control socket */
     WIRE_FORK = 32,      /* u32 cell number; one descriptor attached */
     WIRE_INTERRUPT = 33, /* u32 cell number: KeyboardInterrupt in the guest */
@@ -44,9 +49,23 @@ enum wire_type {
     WIRE_READY = 48,  /* record of enum wire_ready_field */
     WIRE_FATAL = 49,  /* UTF-8 text: why the zygote cannot go on; it exits */
     WIRE_EXITED = 50, /* u32 cell number, u32 wait status */
+    /* vitrine -> vitrine-fetch, on the fetch socket */
+    WIRE_FETCH_CONFIG = 64, /* record of enum wire_fetch_config_field; the first frame, once */
+    WIRE_FETCH_ASK = 65,    /* record of enum wire_fetch_field, with ID */
+    WIRE_FETCH_CANCEL = 66, /* u32 id: no answer is wanted any more */
+    /* vitrine-fetch -> vitrine, on the fetch socket */
+    WIRE_FETCH_ANSWER = 80, /* u32 id, u32 enum wire_fetch_status, then the bytes or text */
+    WIRE_FETCH_LOG = 81,    /* u32 id (0: of none), u32 level (0 debug, 1 info, 2 warning), text */
 };
 
-enum wire_direction { WIRE_TO_CELL, WIRE_FROM_CELL, WIRE_TO_ZYGOTE, WIRE_FROM_ZYGOTE };
+enum wire_direction {
+    WIRE_TO_CELL,
+    WIRE_FROM_CELL,
+    WIRE_TO_ZYGOTE,
+    WIRE_FROM_ZYGOTE,
+    WIRE_TO_FETCH,
+    WIRE_FROM_FETCH,
+};
 
 struct wire_frame_rule {
     enum wire_type type;
@@ -75,10 +94,16 @@ enum wire_request_field {
     WIRE_REQUEST_RESULT_BYTES = 10,
     WIRE_REQUEST_FILE_BYTES = 11,
     WIRE_REQUEST_FILE_COUNT = 12,
+    WIRE_REQUEST_NEEDS = 13,      /* u32 0 or 1: find out first which packages the code needs, and
+                                     answer with status "need" when this environment lacks some */
+    WIRE_REQUEST_DEPENDENCY = 14, /* text, repeated: requirements given beside the code (PEP 508) */
+    WIRE_REQUEST_RESOLVED = 15,   /* text: the value of RESULT_NEED that this environment was made
+                                     for; when the code's need equals it, the code runs */
+    WIRE_REQUEST_MAY_FETCH = 16,  /* u32 0 or 1: the cell may send FETCH */
 };
 
 enum wire_result_field {
-    WIRE_RESULT_STATUS = 1,    /* text: "success" or "run-error" */
+    WIRE_RESULT_STATUS = 1,    /* text: "success", "run-error" or "need" */
     WIRE_RESULT_EXIT_CODE = 2, /* u32, two's complement: what the program's exit status should be */
     WIRE_RESULT_VALUE = 3,     /* json: the return value; absent when None or not wanted */
     WIRE_RESULT_VALUE_NOTE = 4, /* text: why VALUE is not the whole value ("truncated", "repr") */
@@ -86,6 +111,50 @@ enum wire_result_field {
     WIRE_RESULT_ERROR_MESSAGE = 6,   /* text: str(exception) */
     WIRE_RESULT_ERROR_TRACEBACK = 7, /* text: as CPython prints it, with the final newline */
     WIRE_RESULT_ERROR_LINE = 8,      /* u32: innermost line of the user's file, 0 when unknown */
+    /* json, with status "need": {"requirements": [text, ...], "guesses": [text, ...]}, sorted, no
+     * spaces after separators. `requirements` were asked for by name; `guesses` were inferred from
+     * imports and may turn out not to exist. */
+    WIRE_RESULT_NEED = 9,
+};
+
+/* What vitrine-fetch is asked for. A guest names projects and sums, never addresses. */
+enum wire_fetch_what {
+    WIRE_FETCH_PAGE = 1,     /* NAME is a project: its page as PEP 691 JSON, with our own file names
+                                (see src/fetch/fetch.h) */
+    WIRE_FETCH_METADATA = 2, /* NAME is a wheel's SHA-256 in hex: its METADATA file */
+    WIRE_FETCH_WHEEL = 3,    /* NAME is a wheel's SHA-256 in hex: the path of the wheel in the
+                                cache, its sum checked. Never for a guest */
+};
+
+enum wire_fetch_field {
+    WIRE_FETCH_ID = 1,   /* u32, on the fetch socket alone: chosen by vitrine */
+    WIRE_FETCH_WHAT = 2, /* u32, enum wire_fetch_what */
+    WIRE_FETCH_NAME = 3, /* text, repeated: the first one is answered; the others are wanted next
+                            and may be fetched meanwhile */
+};
+
+enum wire_fetch_status {
+    WIRE_FETCH_OK = 0,
+    WIRE_FETCH_MISSING = 1, /* no source has it; text says which were asked */
+    WIRE_FETCH_REFUSED = 2, /* a rule forbids it; text names the rule */
+    WIRE_FETCH_FAILED = 3,  /* network, server, disk; text says what happened */
+    WIRE_FETCH_OFFLINE = 4, /* it would have needed the network */
+};
+
+enum wire_fetch_config_field {
+    WIRE_FETCH_CONFIG_CACHE = 1,  /* text: folder; wheels are put at wheels/SHA256/FILENAME */
+    WIRE_FETCH_CONFIG_LOCK = 2,   /* text: path of the distribution's lock file (JSON) */
+    WIRE_FETCH_CONFIG_MIRROR = 3, /* text, repeated, in order: folder, https address, or
+                                     "index:PROJECT==VERSION/FILENAME#SHA256/FOLDER": a wheel of the
+                                     index that carries the distribution's wheels in FOLDER */
+    WIRE_FETCH_CONFIG_INDEX = 4,  /* text, repeated, in order: address of a simple index; the first
+                                     one that has a project is the only one for it */
+    WIRE_FETCH_CONFIG_OFFLINE =
+        5, /* u32 0 or 1: nothing but the cache and mirrors that are folders */
+    WIRE_FETCH_CONFIG_EXCLUDE_NEWER = 6, /* text: RFC 3339 time; files of the index that are
+                                            younger, or of unknown age, are left out */
+    WIRE_FETCH_CONFIG_CERTIFICATES = 7,  /* text: file of root certificates */
+    WIRE_FETCH_CONFIG_PROXY = 8,         /* text: as HTTPS_PROXY; the variables count without it */
 };
 
 /* Why the guest stopped. */
