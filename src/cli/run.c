@@ -159,7 +159,8 @@ static void say_end(struct run *run, const struct outcome *outcome)
         break;
     case OUTCOME_CRASH:
     case OUTCOME_REFUSED:
-    case OUTCOME_INSTALL_ERROR: say(run, result_error_text(outcome)); break;
+    case OUTCOME_INSTALL_ERROR:
+    case OUTCOME_NEED: say(run, result_error_text(outcome)); break;
     }
 }
 
