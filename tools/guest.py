@@ -4,8 +4,10 @@
     guest.py BUILD_DIR
 
 Makes BUILD_DIR/lib/libwasmtime.so and BUILD_DIR/guest/ point into the cache. The guest's folder
-holds `core.cwasm` (CPython as machine code) and `stdlib.img` (its standard library and our runner,
-as bytecode beside the sources). Each is named by a sum over everything it is made from: the parts,
+holds `core.cwasm` (CPython as machine code), `stdlib.img` (its standard library and our runner,
+as bytecode beside the sources), `resolver/` (an environment with pip in it), `pyodide-lock.json` (the
+distribution's packages), `distribution` (where they can be had, a line each) and `key` (what built
+wheels are valid for). Each is named by a sum over everything it is made from: the parts,
 our sources that make or read it, and what the processor can do. Hence a second clone of the same
 commit compiles nothing, and a change of any input makes a new one.
 
@@ -41,11 +43,14 @@ CORE_FROM = (
     "src/guest/trampoline.c",
     "src/builder",
 )
-GUEST_FROM = (*CORE_FROM, "src/base", "src/guest", "python")
+# What decides how a wheel is built.
+WHEEL_FROM = ("src/engine", "src/guest/dylink", "src/wheel", "src/builder", "python/setup")
+GUEST_FROM = (*CORE_FROM, *WHEEL_FROM, "src/base", "src/guest", "python")
 
 BYTECODE_SCRIPT = REPOSITORY / "python" / "setup" / "compile_bytecode.py"
 LIBRARY_GUEST_DIR = "/lib/python3.14"
 RUNNER_GUEST_DIR = "/lib/python3.14/site-packages/vitrine"
+LOCK = "pyodide-lock.json"
 RUNNER_DIR = REPOSITORY / "python" / "vitrine"
 
 
@@ -78,7 +83,7 @@ def make_core(program: Path, pyodide: Path, work: Path) -> None:
     step(program, "CPython to machine code", "core", pyodide / "pyodide.asm.wasm", work)
 
 
-def make_guest(program: Path, pyodide: Path, core: Path, work: Path) -> None:
+def make_library(program: Path, pyodide: Path, core: Path, work: Path) -> None:
     """The machine code and, made by a guest that runs it, the library as bytecode."""
     for native in sorted(core.parent.glob("*.cwasm")):
         share(native, work / native.name)
@@ -86,12 +91,54 @@ def make_guest(program: Path, pyodide: Path, core: Path, work: Path) -> None:
         library = Path(scratch) / "library"
         with zipfile.ZipFile(pyodide / "python_stdlib.zip") as stored:
             stored.extractall(library)
+        data = Path(scratch) / "data"
+        data.mkdir()
+        share(pyodide / LOCK, data / LOCK)
         sources = Path(scratch) / "sources.img"
         layers = (f"{LIBRARY_GUEST_DIR}={library}", f"{RUNNER_GUEST_DIR}={RUNNER_DIR}")
+        layers += (f"{RUNNER_GUEST_DIR}={data}",)
         step(program, "the library's sources to an image", "image", sources, *layers)
         options = ("--core", core, "--image", sources, "--script", BYTECODE_SCRIPT)
         options += ("--root", LIBRARY_GUEST_DIR, work / "stdlib.img")
         step(program, "the library to bytecode, by the guest itself", "bytecode", *options)
+
+
+def make_resolver(program: Path, wheel: Path, guest: Path) -> None:
+    """The environment that resolves requirements: pip's wheel, built like any other."""
+    with tempfile.TemporaryDirectory(prefix="vitrine-resolver.", dir=guest) as scratch:
+        built = Path(scratch) / "wheel"
+        built.mkdir()
+        about = Path(scratch) / "about.json"
+        about.write_text('{"packages":[]}\n', encoding="utf-8")
+        (guest / "resolver").mkdir()
+        step(program, "pip, by the guest itself", "wheel", wheel, built, "--guest", guest)
+        step(program, "pip's environment", "environment", guest / "resolver", "--wheel", built,
+             "--about", about)  # fmt: skip
+
+
+def distribution(pyodide: parts.Part) -> str:
+    """Where the distribution's wheels can be had: its own server, as its own loader names it, and
+    the wheels of the index that carry them."""
+    loader = (pyodide.place / "pyodide.mjs").read_text(encoding="utf-8")
+    found = re.search(r"https://[^`\"\s]+/v\$\{\w+\}/full/", loader)
+    if found is None:
+        raise parts.PartsError("the distribution's loader does not name its server")
+    lines = [re.sub(r"\$\{\w+\}", pyodide.version, found.group(0))]
+    for source in pyodide.sources:
+        if source.client == "pip":
+            folder = source.members[LOCK].rpartition("/")[0]
+            wheel = f"{source.project}=={source.version}/{source.file}#{source.sha256}"
+            lines.append(f"index:{wheel}/{folder}")
+    return "\n".join(lines) + "\n"
+
+
+def make_guest(program: Path, found: dict[str, parts.Part], core: Path, work: Path) -> None:
+    """Everything that a build folder needs beside the programs."""
+    pyodide = found["pyodide"]
+    make_library(program, pyodide.place, core, work)
+    share(pyodide.place / LOCK, work / LOCK)
+    (work / "distribution").write_text(distribution(pyodide), encoding="utf-8")
+    (work / "key").write_text(key_of(found, WHEEL_FROM) + "\n", encoding="utf-8")
 
 
 def share(source: Path, target: Path) -> None:
@@ -122,7 +169,7 @@ def ensure(build: Path, found: dict[str, parts.Part]) -> Path:
     core = cache.root() / "core" / key_of(found, CORE_FROM)
     if not core.is_dir():
         cache.put(core, lambda work: make_core(program, pyodide, work))
-    cache.put(place, lambda work: make_guest(program, pyodide, core / "core.cwasm", work))
+    cache.put(place, lambda work: make_guest(program, found, core / "core.cwasm", work))
     return place
 
 

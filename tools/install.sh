@@ -12,12 +12,12 @@ if grep -q '"b_sanitize", "value": "[^n]' "$build/meson-info/intro-buildoptions.
     exit 1
 fi
 mkdir -p "$place/lib" "$place/guest" "${DESTDIR:-}$prefix/bin"
-for program in vitrine vitrine-cell vitrine-precompile; do
+for program in vitrine vitrine-cell vitrine-fetch vitrine-precompile; do
     install -m 755 "$build/$program" "$place/$program"
 done
 install -m 755 "$build/lib/libwasmtime.so" "$place/lib/libwasmtime.so"
-for artifact in "$build"/guest/*; do
-    install -m 644 "$artifact" "$place/guest/"
+(cd "$build/guest" && find . -type f) | while read -r artifact; do
+    install -D -m 644 "$build/guest/$artifact" "$place/guest/$artifact"
 done
 ln -sfn ../lib/vitrine/vitrine "${DESTDIR:-}$prefix/bin/vitrine"
 echo "vitrine: installed $prefix/bin/vitrine and $prefix/lib/vitrine"

@@ -15,6 +15,7 @@ which takes a tenth of a second, so a damaged cache repairs itself.
 from __future__ import annotations
 
 import argparse
+import json
 import platform
 import re
 import shutil
@@ -25,7 +26,7 @@ import tempfile
 import time
 import tomllib
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -71,11 +72,14 @@ class Part:
     sources: tuple[Source, ...]
     machine: str = ""
     make: tuple[str, ...] = ()
+    packages_left_out: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def place(self) -> Path:
         """Its folder in the cache, named by what it is made from."""
-        made_from = dict(self.files)
+        made_from = dict(self.files) | {
+            f"{name} without": " ".join(names) for name, names in self.packages_left_out.items()
+        }
         if "wasmtime_header" in self.make:
             made_from["wasmtime_header.py"] = cache.sha256_of(Path(wasmtime_header.__file__))
         key = cache.sha256_of_all(made_from)
@@ -211,7 +215,9 @@ def wrong_hash_text(name: str, expected: str, got: str, origin: str) -> str:
 
 
 def open_member(archive: Path, member: str) -> BinaryIO:
-    """One file inside a wheel or an npm tarball, read as it is unpacked."""
+    """One file inside a wheel or an npm tarball, read as it is unpacked; "." is all of it."""
+    if member == ".":
+        return archive.open("rb")
     try:
         if archive.suffix == ".whl":
             return zipfile.ZipFile(archive).open(member)  # type: ignore[return-value]
@@ -223,13 +229,24 @@ def open_member(archive: Path, member: str) -> BinaryIO:
     return stream  # type: ignore[return-value]
 
 
+def canonical_lock(stream: BinaryIO, left_out: list[str]) -> bytes:
+    """A distribution's lock file without some packages, in a form that has but one spelling."""
+    lock = json.load(stream)
+    for name in left_out:
+        lock["packages"].pop(name, None)
+    return json.dumps(lock, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
 def unpack(part: Part, source: Source, archive: Path, folder: Path) -> None:
     """Take the files that are needed, each checked, and make what is made from them."""
     for name, member in source.members.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         with open_member(archive, member) as stream, target.open("wb") as out:
-            shutil.copyfileobj(stream, out, cache.CHUNK_BYTES)
+            if name in part.packages_left_out:
+                out.write(canonical_lock(stream, part.packages_left_out[name]))
+            else:
+                shutil.copyfileobj(stream, out, cache.CHUNK_BYTES)
         check(target, part.files[name], f"{source.file}:{member}", source.client)
     if "wasmtime_header" in part.make:
         header = folder / HEADER
