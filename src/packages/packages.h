@@ -49,6 +49,8 @@ struct packages_events {
     void (*output)(void *context, enum run_stream stream, struct span bytes); /* as run_events */
     /* One line about the installation, without a newline; UTF-8. May be NULL. */
     void (*log)(void *context, enum packages_level level, struct span line);
+    /* An installation that this run waits for has begun (true), or is over (false). May be NULL. */
+    void (*installing)(void *context, bool is_installing);
     /* Exactly once, last; the outcome is borrowed until it returns. Its `packages` are filled. */
     void (*done)(void *context, const struct outcome *outcome);
 };
