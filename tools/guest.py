@@ -5,9 +5,9 @@
 
 Makes BUILD_DIR/lib/libwasmtime.so and BUILD_DIR/guest/ point into the cache. The guest's folder
 holds `core.cwasm` (CPython as machine code), `stdlib.img` (its standard library and our runner,
-as bytecode beside the sources), `resolver/` (an environment with pip in it), `pyodide-lock.json` (the
-distribution's packages), `distribution` (where they can be had, a line each) and `key` (what built
-wheels are valid for). Each is named by a sum over everything it is made from: the parts,
+as bytecode beside the sources), `resolver/` (an environment with pip in it), `pyodide-lock.json`
+(the distribution's packages), `distribution` (where they can be had, a line each) and `key` (what
+built wheels are valid for). Each is named by a sum over everything it is made from: the parts,
 our sources that make or read it, and what the processor can do. Hence a second clone of the same
 commit compiles nothing, and a change of any input makes a new one.
 
@@ -117,8 +117,10 @@ def make_resolver(program: Path, wheel: Path, guest: Path) -> None:
 
 
 def distribution(pyodide: parts.Part) -> str:
-    """Where the distribution's wheels can be had: its own server, as its own loader names it, and
-    the wheels of the index that carry them."""
+    """Where the distribution's wheels can be had, a line each.
+
+    Its own server, as its own loader names it, and the wheel of the index that carries them.
+    """
     loader = (pyodide.place / "pyodide.mjs").read_text(encoding="utf-8")
     found = re.search(r"https://[^`\"\s]+/v\$\{\w+\}/full/", loader)
     if found is None:

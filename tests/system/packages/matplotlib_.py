@@ -18,4 +18,5 @@ figure.savefig(svg, format="svg")
 text = svg.getvalue()
 print(text.startswith("<?xml"), text.rstrip().endswith("</svg>"), "line2d" in text)
 figure.savefig("plot.pdf")
-print(open("plot.pdf", "rb").read(5))
+with open("plot.pdf", "rb") as file:
+    print(file.read(5))

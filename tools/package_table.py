@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Import every package of the distribution's lock file, and write the table of docs/packages.md.
+
+    package_table.py BUILD_DIR [--jobs N] [--only NAME...]
+
+Each package is asked for by its name, in a run of its own, and every module that the lock file says
+it has is imported. A row says which version was installed, whether its wheel is the lock file's or
+the package index's, and that the import passed or why it did not. What no source here can deliver
+has the reason too. Wheels are fetched and built on the way, so the first run takes long; a second
+one is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+TABLE = REPOSITORY / "docs" / "packages.md"
+RUN_SECONDS_MAX = 900
+REASON_CHARS_MAX = 160
+HEAD = """\
+# Packages that work
+
+Made by `tools/package_table.py` on {system}; not written by hand. Every package of the
+distribution's lock file was asked for by name and imported in a fresh cell. "lock" is the
+distribution's own wheel, "index" a wheel of the package index. Packages that are not in the lock
+file are installed from the package index when they have a pure-Python wheel or one for this platform.
+
+{passed} of {total} pass. Of the others, {absent} could not be delivered by any source of the machine
+that made the table, and {failed} were installed and failed to import.
+
+| package | version | from | result |
+|---|---|---|---|
+"""
+
+
+def modules_of(entry: dict[str, Any]) -> list[str]:
+    """The modules to import; a package that names none is imported by nothing."""
+    return [name for name in entry.get("imports", []) if name]
+
+
+def run(vitrine: Path, name: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """Ask for one package and import its modules; the program's result, or what went wrong."""
+    lines = "".join(f"import {module}\n" for module in modules_of(entry))
+    command = [vitrine, "run", "--json", "--memory", "2G", "--timeout", "120", "--deps", name]
+    try:
+        done = subprocess.run(
+            [*command, "-c", lines + "print('imported')"],
+            capture_output=True,
+            timeout=RUN_SECONDS_MAX,
+            check=False,
+        )
+        return json.loads(done.stdout)
+    except subprocess.TimeoutExpired:
+        return {"status": "timeout", "error": {"message": f"not done in {RUN_SECONDS_MAX} s"}}
+    except ValueError:
+        return {"status": "no result", "error": {"message": done.stderr.decode()[-200:]}}
+
+
+def normalized(name: str) -> str:
+    """A project's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def reason_of(result: dict[str, Any]) -> str:
+    """One line of why it did not pass."""
+    error = result.get("error") or {}
+    text = error.get("message") or result["status"]
+    if error.get("type"):
+        text = f"{error['type']}: {text}"
+    text = " ".join(text.split()).replace("|", "\\|")
+    if len(text) > REASON_CHARS_MAX:
+        text = text[: REASON_CHARS_MAX - 3] + "..."
+    return text
+
+
+def row_of(name: str, entry: dict[str, Any], result: dict[str, Any]) -> tuple[str, str]:
+    """The kind of outcome, and the table's row."""
+    found = [one for one in result.get("dependencies") or [] if normalized(one["name"]) == name]
+    version = found[0]["version"] if found else entry["version"]
+    origin = "" if not found else "lock" if found[0]["sha256"] == entry["sha256"] else "index"
+    if result["status"] == "success":
+        return "passed", f"| {name} | {version} | {origin} | pass |"
+    kind = "absent" if result["status"] == "install-error" else "failed"
+    return kind, f"| {name} | {version} | {origin} | {reason_of(result)} |"
+
+
+def main() -> int:
+    """Command line; see the top of this file."""
+    parser = argparse.ArgumentParser(description="Write docs/packages.md by importing everything.")
+    parser.add_argument("build", type=Path, help="the build folder")
+    parser.add_argument("--jobs", type=int, default=2, help="packages at the same time (2)")
+    parser.add_argument("--only", nargs="*", default=[], help="print the rows of these alone")
+    options = parser.parse_args()
+    lock = json.loads((options.build / "guest" / "pyodide-lock.json").read_text())["packages"]
+    wanted = {
+        name: entry
+        for name, entry in sorted(lock.items())
+        if entry["file_name"].endswith(".whl") and (not options.only or name in options.only)
+    }
+    with ThreadPoolExecutor(options.jobs) as pool:
+
+        def one(item: tuple[str, dict[str, Any]]) -> tuple[str, str]:
+            kind, row = row_of(*item, run(options.build / "vitrine", *item))
+            print(row, file=sys.stderr, flush=True)
+            return kind, row
+
+        rows = list(pool.map(one, wanted.items()))
+    if options.only:
+        return 0
+    counts = {kind: sum(one == kind for one, _ in rows) for kind in ("passed", "absent", "failed")}
+    system = "x86-64 Linux"
+    text = HEAD.format(system=system, total=len(rows), **counts)
+    TABLE.write_text(text + "\n".join(row for _, row in rows) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
