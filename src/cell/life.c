@@ -32,12 +32,13 @@ struct outlet {
     struct buf tail; /* frames that wait for END */
 };
 
-/* The limits of a request that the cell itself keeps. */
+/* What a request allows, as far as the cell itself sees to it. */
 struct allowance {
     uint64_t wall_ms;
     uint64_t memory_bytes;
     uint64_t output_bytes;
     uint64_t file_bytes;
+    uint32_t may_fetch;
 };
 
 /* ---- Signals --------------------------------------------------------------------------------- */
@@ -81,7 +82,7 @@ static int request_read(struct buf *in, struct span *record)
         int taken = wire_take(buf_span(in), WIRE_TO_CELL, &frame, &frame_bytes, NULL);
         if (taken > 0) {
             *record = frame.payload;
-            return frame_bytes == in->len ? 1 : -1;
+            return frame.type == WIRE_REQUEST && frame_bytes == in->len ? 1 : -1;
         }
         if (taken < 0 || buf_reserve(in, REQUEST_CHUNK_BYTES) != 0) {
             return -1;
@@ -119,6 +120,7 @@ static int allowance_read(struct span record, struct allowance *out)
             result = wire_get_u64(field.value, &out->output_bytes);
             break;
         case WIRE_REQUEST_FILE_BYTES: result = wire_get_u64(field.value, &out->file_bytes); break;
+        case WIRE_REQUEST_MAY_FETCH: result = wire_get_u32(field.value, &out->may_fetch); break;
         default: break;
         }
         if (result != 0) {
@@ -154,6 +156,32 @@ static int sink_result(void *context, struct span record)
         return 0;
     }
     return wire_send(JAIL_SOCKET_FD, WIRE_RESULT, record);
+}
+
+/* Reads one FETCHED from the socket, and appends its payload to `answer`. The deadline is the
+ * pool's; an interrupt has to wait for the answer. */
+static int fetched_read(struct buf *answer)
+{
+    char header[WIRE_HEADER_BYTES];
+    struct wire_frame frame;
+    size_t frame_bytes;
+    uint32_t len;
+    if (fd_read_full(JAIL_SOCKET_FD, header, sizeof header) != sizeof header ||
+        wire_take((struct span){header, sizeof header}, WIRE_TO_CELL, &frame, &frame_bytes, NULL) <
+            0 ||
+        header[4] != WIRE_FETCHED || wire_get_u32((struct span){header, 4}, &len) != 0 ||
+        len < sizeof(uint32_t) || buf_reserve(answer, len) != 0 ||
+        fd_read_full(JAIL_SOCKET_FD, answer->base + answer->len, len) != (ssize_t)len) {
+        return -1;
+    }
+    answer->len += len;
+    return 0;
+}
+
+static int sink_fetch(void *context, struct span question, struct buf *answer)
+{
+    (void)context;
+    return wire_send(JAIL_SOCKET_FD, WIRE_FETCH, question) == 0 ? fetched_read(answer) : -1;
 }
 
 static uint64_t cpu_us(void)
@@ -222,7 +250,11 @@ static void request_run(const struct life *life, struct span record,
     struct outlet outlet = {.output_bytes_left = allowance->output_bytes};
     buf_init(&outlet.tail, TAIL_BYTES_MAX);
     const struct guest_sink sink = {
-        .context = &outlet, .output = sink_output, .result = sink_result};
+        .context = &outlet,
+        .output = sink_output,
+        .result = sink_result,
+        .fetch = allowance->may_fetch == 1 ? sink_fetch : NULL,
+    };
     struct guest_end end;
     guest_run(life->guest, record, &sink, &end);
     end_send(&outlet, &end, cpu_us() - start_cpu_us, clock_monotonic_us() - start_us);

@@ -96,10 +96,12 @@ struct guest {
     struct guest_end *end;   /* filled by whoever stops the guest first */
     bool ended;
     bool result_written;
-    uint64_t now_asked_ns; /* when the C library last asked for the time (abi/time.c) */
-    double now_ahead_ms;   /* how far that clock has been put ahead to end sleeps */
-    int now_jumps;         /* how often it is still to be put ahead */
-    uint32_t limits_hit;   /* bits of enum wire_limit that the platform itself ran into */
+    struct buf answer;      /* to the last question (abi/control.h) */
+    size_t answer_consumed; /* bytes of it that the program has read */
+    uint64_t now_asked_ns;  /* when the C library last asked for the time (abi/time.c) */
+    double now_ahead_ms;    /* how far that clock has been put ahead to end sleeps */
+    int now_jumps;          /* how often it is still to be put ahead */
+    uint32_t limits_hit;    /* bits of enum wire_limit that the platform itself ran into */
 
     /* Shared with signal handlers. */
     atomic_int pending_signal;                  /* number to be raised in the guest, or 0 */

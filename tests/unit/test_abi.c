@@ -16,9 +16,11 @@
 
 #include "base/limits.h"
 #include "guest/abi/abi.h"
+#include "guest/abi/control.h"
 #include "guest/guest.h"
 #include "guest/run_on_stack.h"
 #include "guest/state.h"
+#include "guest/vfs/errno.h"
 
 enum { RANDOM_ROUNDS = 400, ARGUMENTS_MAX = 8 };
 
@@ -47,17 +49,11 @@ static uint32_t next_random(void)
 static uint32_t hostile_number(void)
 {
     uint32_t size = (uint32_t)engine_memory(guest->store, &guest->memory).len;
-    const uint32_t numbers[] = {0,           1,
-                                2,           3,
-                                7,           0xFFu,
-                                size - 1,    size,
-                                size + 1,    size - 8,
-                                size - 280,  0x7FFFFFFF,
-                                0x80000000,  0xFFFFFFFF,
-                                0xFFFFFFF0u, 0xFFFFFF9Cu,
-                                1000000,     4096,
-                                65536,       1u << 20,
-                                1u << 28,    next_random()};
+    const uint32_t numbers[] = {
+        0,          1,          2,           3,           7,          0xFFu,
+        size - 1,   size,       size + 1,    size - 8,    size - 280, 0x7FFFFFFF,
+        0x80000000, 0xFFFFFFFF, 0xFFFFFFF0u, 0xFFFFFF9Cu, 1000000,    1000001,
+        4096,       0xFFFFu,    65536,       1u << 20,    1u << 28,   next_random()};
     return numbers[next_random() % (sizeof numbers / sizeof *numbers)];
 }
 
@@ -113,6 +109,79 @@ static void pointers_at_the_border_are_refused(void **state)
     assert_int_equal(guest_memory_text(guest, guest_addr(size), 10, &text), -1);
 }
 
+/* ---- Questions ------------------------------------------------------------------------------- */
+
+static struct buf asked;
+static bool is_answered;
+
+static int take_question(void *context, struct span question, struct buf *answer)
+{
+    (void)context;
+    buf_clear(&asked);
+    (void)buf_append(&asked, question.base, question.len);
+    return is_answered ? buf_append(answer, "\0\0\0\0page", 8) : -1;
+}
+
+/* fd_read or fd_write of `len` bytes at `at`; the errno, with the count in *done. */
+static int transfer(const char *name, int fd, uint32_t at, uint32_t len, uint32_t *done)
+{
+    enum { VECTOR_AT = 4096, DONE_AT = 4104 };
+    const uint32_t vector[] = {at, len};
+    union engine_value values[ARGUMENTS_MAX] = {
+        {.i32 = (uint32_t)fd}, {.i32 = VECTOR_AT}, {.i32 = 1}, {.i32 = DONE_AT}};
+    assert_int_equal(guest_memory_write(guest, guest_addr(VECTOR_AT), vector, sizeof vector), 0);
+    if (abi_find(span_of(name))->fn(guest, values) != 0) {
+        return -1;
+    }
+    assert_int_equal(guest_memory_read_u32(guest, guest_addr(DONE_AT), done), 0);
+    return (int)values[0].i32;
+}
+
+static void questions_are_answered_where_they_may_be_asked(void **state)
+{
+    (void)state;
+    enum { AT = 8192 };
+    const struct guest_sink mute = {0};
+    const struct guest_sink asks = {.fetch = take_question};
+    uint32_t done = 0;
+    buf_init(&asked, LIMIT_FETCH_ASK_BYTES_MAX);
+    is_answered = true;
+    assert_int_equal(transfer("fd_write", GUEST_FETCH_FD, AT, 5, &done), GUEST_EPERM);
+    guest->sink = &mute;
+    assert_int_equal(transfer("fd_write", GUEST_FETCH_FD, AT, 5, &done), GUEST_EPERM);
+    assert_int_equal(transfer("fd_read", GUEST_FETCH_FD, AT, 5, &done), GUEST_EPERM);
+
+    guest->sink = &asks;
+    assert_int_equal(transfer("fd_read", GUEST_FETCH_FD, AT, 5, &done), 0);
+    assert_int_equal(done, 0);
+    for (int i = 0; i < 2; i++) { /* the second drops what is left of the first one's answer */
+        char text[8];
+        assert_int_equal(guest_memory_write(guest, guest_addr(AT), "numpy", 5), 0);
+        assert_int_equal(transfer("fd_write", GUEST_FETCH_FD, AT, 5, &done), 0);
+        assert_int_equal(done, 5);
+        assert_int_equal(asked.len, 5);
+        assert_memory_equal(asked.base, "numpy", 5);
+        assert_int_equal(transfer("fd_read", GUEST_FETCH_FD, AT, 6, &done), 0);
+        assert_int_equal(done, 6);
+        assert_int_equal(guest_memory_read(guest, guest_addr(AT), text, 6), 0);
+        assert_memory_equal(text, "\0\0\0\0pa", 6);
+    }
+    assert_int_equal(transfer("fd_read", GUEST_FETCH_FD, AT, 6, &done), 0);
+    assert_int_equal(done, 2);
+    assert_int_equal(transfer("fd_read", GUEST_FETCH_FD, AT, 6, &done), 0);
+    assert_int_equal(done, 0);
+
+    assert_int_equal(transfer("fd_write", GUEST_FETCH_FD, AT, LIMIT_FETCH_ASK_BYTES_MAX + 1, &done),
+                     GUEST_EMSGSIZE);
+    is_answered = false;
+    assert_int_equal(transfer("fd_write", GUEST_FETCH_FD, AT, 5, &done), -1);
+    assert_true(guest->ended);
+    assert_int_equal(transfer("fd_write", GUEST_FETCH_FD, AT, 5, &done), -1);
+    guest->ended = false;
+    guest->sink = NULL;
+    buf_free(&asked);
+}
+
 static int body(void *context, struct err *err)
 {
     const char *const images[] = {context, NULL};
@@ -127,6 +196,7 @@ static int body(void *context, struct err *err)
     sigaction(SIGSEGV, NULL, &engine_handler);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pointers_at_the_border_are_refused),
+        cmocka_unit_test(questions_are_answered_where_they_may_be_asked),
         cmocka_unit_test(imports_survive_hostile_arguments),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,3 +57,45 @@ int64_t control_write(struct guest *guest, const void *bytes, size_t len)
     }
     return (int64_t)len;
 }
+
+/* ---- Questions ------------------------------------------------------------------------------- */
+
+static bool may_fetch(const struct guest *guest)
+{
+    return guest->sink != NULL && guest->sink->fetch != NULL && !guest->ended;
+}
+
+int64_t fetch_read(struct guest *guest, void *bytes, size_t len)
+{
+    if (!may_fetch(guest)) {
+        return -GUEST_EPERM;
+    }
+    size_t left = guest->answer.len - guest->answer_consumed;
+    size_t n = len < left ? len : left;
+    if (n > 0) {
+        memcpy(bytes, guest->answer.base + guest->answer_consumed, n);
+        guest->answer_consumed += n;
+    }
+    if (n == left) { /* an answer can be large, and nobody else frees it */
+        buf_free(&guest->answer);
+        guest->answer_consumed = 0;
+    }
+    return (int64_t)n;
+}
+
+int64_t fetch_write(struct guest *guest, const void *bytes, size_t len)
+{
+    if (!may_fetch(guest)) {
+        return -GUEST_EPERM;
+    }
+    if (len > LIMIT_FETCH_ASK_BYTES_MAX) {
+        return -GUEST_EMSGSIZE;
+    }
+    buf_free(&guest->answer);
+    buf_init(&guest->answer, LIMIT_FETCH_ANSWER_BYTES_MAX);
+    guest->answer_consumed = 0;
+    if (guest->sink->fetch(guest->sink->context, (struct span){bytes, len}, &guest->answer) != 0) {
+        return guest_stop(guest, WIRE_END_PROTOCOL, 1, "a question was not answered");
+    }
+    return (int64_t)len;
+}

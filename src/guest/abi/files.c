@@ -32,13 +32,9 @@ static int64_t transfer_one(struct guest *guest, enum transfer kind, int fd, voi
     return -GUEST_EINVAL;
 }
 
-/* The descriptor that only the runner knows is not a file (control.h). */
-static int64_t transfer_any(struct guest *guest, enum transfer kind, int fd, void *bytes,
-                            size_t len, int64_t offset)
+/* A stream of bytes has no positions. */
+static int64_t transfer_control(struct guest *guest, enum transfer kind, void *bytes, size_t len)
 {
-    if (fd != GUEST_CONTROL_FD) {
-        return transfer_one(guest, kind, fd, bytes, len, offset);
-    }
     switch (kind) {
     case TRANSFER_READ: return control_read(guest, bytes, len);
     case TRANSFER_WRITE: return control_write(guest, bytes, len);
@@ -46,6 +42,30 @@ static int64_t transfer_any(struct guest *guest, enum transfer kind, int fd, voi
     case TRANSFER_PWRITE: break;
     }
     return -GUEST_ESPIPE;
+}
+
+static int64_t transfer_fetch(struct guest *guest, enum transfer kind, void *bytes, size_t len)
+{
+    switch (kind) {
+    case TRANSFER_READ: return fetch_read(guest, bytes, len);
+    case TRANSFER_WRITE: return fetch_write(guest, bytes, len);
+    case TRANSFER_PREAD:
+    case TRANSFER_PWRITE: break;
+    }
+    return -GUEST_ESPIPE;
+}
+
+/* Two descriptors are no files (control.h). */
+static int64_t transfer_any(struct guest *guest, enum transfer kind, int fd, void *bytes,
+                            size_t len, int64_t offset)
+{
+    if (fd == GUEST_CONTROL_FD) {
+        return transfer_control(guest, kind, bytes, len);
+    }
+    if (fd == GUEST_FETCH_FD) {
+        return transfer_fetch(guest, kind, bytes, len);
+    }
+    return transfer_one(guest, kind, fd, bytes, len, offset);
 }
 
 /*
