@@ -1,7 +1,7 @@
 /*
  * bench-cell: request to result in a fresh cell each time, measured at the pool's own interface.
  *
- *   bench-cell CELL GUESTDIR COUNT SPARE PARALLEL PAUSE_MS CODE
+ *   bench-cell CELL GUESTDIR COUNT SPARE PARALLEL PAUSE_MS CODE [ENVIRONMENT_DIR]
  *
  * Runs CODE COUNT times, PARALLEL at a time with a pause after each, each in a cell of its own, and
  * prints one line of JSON: milliseconds p50, p90, p99, calls a second, and boot time. bench/run.py
@@ -21,6 +21,7 @@ enum { COUNT_MAX = 100000, WARM_UP = 20 };
 struct bench {
     struct pool *pool;
     const char *code;
+    const struct pool_environment *environment; /* NULL: the base */
     uint64_t pause_ms;
     unsigned count;
     unsigned started;
@@ -94,6 +95,7 @@ static void call_start(struct bench *bench)
         .code = span_of(bench->code),
         .want_value = true,
         .limits = run_limits_default(),
+        .environment = bench->environment,
     };
     const struct run_events events = {.context = call, .done = call_done};
     bench->started++;
@@ -117,11 +119,14 @@ static double percentile_ms(const struct bench *bench, unsigned percent)
 
 int main(int argc, char **argv)
 {
-    if (argc != 8) {
-        fprintf(stderr, "usage: bench-cell CELL GUESTDIR COUNT SPARE PARALLEL PAUSE_MS CODE\n");
+    if (argc != 8 && argc != 9) {
+        fprintf(stderr, "usage: bench-cell CELL GUESTDIR COUNT SPARE PARALLEL PAUSE_MS CODE "
+                        "[ENVIRONMENT_DIR]\n");
         return 2;
     }
+    const struct pool_environment environment = {.id = "bench", .dir = argv[argc - 1]};
     struct bench bench = {.code = argv[7],
+                          .environment = argc == 9 ? &environment : NULL,
                           .pause_ms = strtoul(argv[6], NULL, 10),
                           .count = (unsigned)strtoul(argv[3], NULL, 10)};
     unsigned parallel = (unsigned)strtoul(argv[5], NULL, 10);

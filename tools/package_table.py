@@ -31,10 +31,10 @@ HEAD = """\
 Made by `tools/package_table.py` on {system}; not written by hand. Every package of the
 distribution's lock file was asked for by name and imported in a fresh cell. "lock" is the
 distribution's own wheel, "index" a wheel of the package index. Packages that are not in the lock
-file are installed from the package index when they have a pure-Python wheel or one for this platform.
+file are installed from there when they have a pure-Python wheel or one for this platform.
 
-{passed} of {total} pass. Of the others, {absent} could not be delivered by any source of the machine
-that made the table, and {failed} were installed and failed to import.
+{passed} of {total} pass. Of the others, {absent} could not be delivered by any source of this
+machine, and {failed} were installed and failed to import.
 
 | package | version | from | result |
 |---|---|---|---|

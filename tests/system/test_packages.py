@@ -1,9 +1,9 @@
 """Packages: for each, a program as its own documentation has them, with the right result.
 
 `packages/NAME.py` is run as it is, with nothing said about what it needs, and must print
-`packages/NAME.out` (which native CPython prints with the same packages). The first run finds a cache
-that lacks the package: it is resolved, fetched from the real index, checked, compiled. The second
-run is a new process that finds the cache filled and has no network.
+`packages/NAME.out` (which native CPython prints with the same packages). The first run finds a
+cache that lacks the package: it is resolved, fetched from the real index, checked, compiled. The
+second run is a new process that finds the cache filled and has no network.
 """
 
 from __future__ import annotations
