@@ -85,7 +85,7 @@ static int import_make(struct guest *guest, size_t index, struct engine_extern *
 {
     struct engine_item item = engine_import_at(guest->core, index);
     if (item.kind == ENGINE_GLOBAL) {
-        return engine_global_for_import(guest->store, guest->core, index, 0, out, err);
+        return engine_global_new_i32(guest->store, 0, out, err);
     }
     if (item.kind != ENGINE_FUNC) {
         return err_set(err, ERR_FORMAT, "the core imports %.*s, which is no function or global",
