@@ -133,6 +133,13 @@
 #define LIMIT_WASM_TRIES_MAX        65536U /* trys, and catches, of one function */
 #define LIMIT_WASM_NEW_TYPES_MAX    1024U  /* added to a module */
 
+/* Side modules and their link records (src/guest/dylink). */
+#define LIMIT_SIDE_MEMORY_BYTES_MAX  (1 * GIB)  /* static data of one module */
+#define LIMIT_SIDE_TABLE_ENTRIES_MAX 1000000U   /* of one module; of the core, its whole table */
+#define LIMIT_RECORD_BYTES_MAX       (64 * MIB) /* of one link record, as it is written */
+#define LIMIT_RECORD_TEXTS_MAX       100000U /* needed libraries, run paths, weak imports, each */
+#define LIMIT_RECORD_SYMBOLS_MAX     1000000U
+
 /* The engine: the guest's own stack, on which Python's recursion lives. */
 #define LIMIT_GUEST_STACK_BYTES (64 * MIB)
 

@@ -16,9 +16,9 @@
  *     u32 memory bytes, u32 memory alignment (log2), u32 table entries, u32 table alignment (log2),
  *     u32 count of needed libraries, u32 count of run paths, u32 count of weak imports,
  *     u32 count of symbols, u32 offset of the entries, u32 offset and u32 size of the texts;
- *   entries: needed libraries, run paths, weak imports: u32 offset, u32 length (in the texts) each;
- *     then symbols, sorted by name (as memcmp), no two alike: u32 offset, u32 length, u32 kind,
- *     u32 value each;
+ *   entries: needed libraries, run paths, weak imports (sorted): u32 offset, u32 length (in the
+ *     texts) each; then symbols, sorted by name (as memcmp, a prefix first), no two alike: u32
+ *     offset, u32 length, u32 kind, u32 value each;
  *   texts.
  */
 #ifndef GUEST_DYLINK_RECORD_H
@@ -31,7 +31,12 @@
 #include "base/err.h"
 #include "base/span.h"
 
-enum { RECORD_VERSION = 1, RECORD_SUM_BYTES = 32 };
+enum {
+    RECORD_VERSION = 1,
+    RECORD_HEADER_BYTES = 96,
+    RECORD_SUM_BYTES = 32,
+    RECORD_ALIGN_LOG2_MAX = 16,
+};
 
 enum record_symbol_kind {
     RECORD_FUNCTION = 0, /* value: place in the module's part of the table */
@@ -59,8 +64,8 @@ struct record_symbol {
     uint32_t value;
 };
 
-/* Checks the header and that all entries lie inside; the rest is checked as it is read. The bytes
- * are borrowed. -1: ERR_FORMAT. */
+/* Checks the header (what it asks for too, by limits.h) and that all entries lie inside; the rest
+ * is checked as it is read. The bytes are borrowed. -1: ERR_FORMAT. */
 int record_open(struct span bytes, struct record *out, struct err *err);
 
 /* Texts by number; empty when the number or the text is out of range. */
@@ -69,7 +74,11 @@ struct span record_runpath(const struct record *record, uint32_t index);
 
 bool record_is_weak(const struct record *record, struct span name);
 
-/* Finds a symbol by name; false when there is none. */
+/* Finds a symbol by name; false when there is none. A function's place is below table_entries; the
+ * core's table_entries are its whole table, and its memory_bytes are 0. */
 bool record_find(const struct record *record, struct span name, struct record_symbol *out);
+
+/* The symbol with this number, below symbol_count; false when it is malformed. */
+bool record_symbol_at(const struct record *record, uint32_t index, struct record_symbol *out);
 
 #endif
