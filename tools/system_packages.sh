@@ -17,6 +17,8 @@ run  command  python3         python3
 run  pip      pip             python3-pip
 run  module   libuv           libuv1-dev
 run  module   libseccomp      libseccomp-dev
+run  module   zlib            zlib1g-dev
+run  module   libcrypto       libssl-dev
 test module   cmocka          libcmocka-dev
 test module   jansson         libjansson-dev
 test python   ensurepip       python3-venv

@@ -70,6 +70,7 @@
 #define LIMIT_WHEEL_UNPACKED_BYTES_MAX (2 * GIB)   /* all files, unpacked */
 #define LIMIT_WHEEL_RATIO_MAX          200U        /* unpacked by packed, past the first MiB */
 #define LIMIT_WHEEL_METADATA_BYTES_MAX (4 * MIB)   /* METADATA, WHEEL, RECORD each */
+#define LIMIT_WHEEL_NAME_BYTES_MAX     1024U       /* of one entry */
 
 /* Environments. */
 #define LIMIT_REQUIREMENTS_MAX           256U /* of one request */
