@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../tests/unit/fake_pool.h"
+#include "../../tests/unit/fake_packages.h"
 #include "base/jtext.h"
 #include "base/limits.h"
 #include "mcp/session.h"
@@ -128,8 +128,10 @@ static void ignore_idle(void *context)
 
 static void receive(uv_loop_t *loop, struct span text)
 {
-    struct mcp_config config = {
-        .loop = loop, .pool = fake_pool_reset(), .limits = run_limits_default()};
+    struct mcp_config config = {.loop = loop,
+                                .packages = fake_packages_reset(),
+                                .installs = true,
+                                .limits = run_limits_default()};
     struct mcp_events events = {
         .send = drop_message, .is_congested = never_congested, .idle = ignore_idle};
     struct mcp_session *session = mcp_session_new(&config, &events);
@@ -141,6 +143,8 @@ static void receive(uv_loop_t *loop, struct span text)
     mcp_session_receive(session, text);
     for (unsigned i = 0; i < fake_run_count; i++) {
         struct outcome outcome = {.status = OUTCOME_CRASH};
+        fake_install(i, true);
+        fake_log(i, PACKAGES_WARNING, "x");
         fake_print(i, RUN_STDOUT, "x\n");
         fake_end(i, &outcome);
     }

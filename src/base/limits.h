@@ -52,17 +52,27 @@
 #define LIMIT_RECORD_FIELDS_MAX       4096U
 
 /* Packages: what is asked of vitrine-fetch, and what it takes from the network (src/fetch). */
-#define LIMIT_FETCH_ASK_BYTES_MAX    (64 * KIB)
-#define LIMIT_FETCH_PAGE_BYTES_MAX   (64 * MIB)  /* an index's page of one project, unpacked */
-#define LIMIT_FETCH_ANSWER_BYTES_MAX (64 * MIB)  /* a page or METADATA, with 8 bytes before it */
-#define LIMIT_FETCH_WHEEL_BYTES_MAX  (512 * MIB) /* of a wheel as it is downloaded */
-#define LIMIT_FETCH_REDIRECTS_MAX    5U
-#define LIMIT_FETCH_CONNECT_MS       15000ULL
-#define LIMIT_FETCH_PAGE_MS          60000ULL
-#define LIMIT_FETCH_WHEEL_MS         600000ULL
-#define LIMIT_FETCH_STALL_MS         30000ULL /* without 1 KiB/s */
-#define LIMIT_FETCH_PARALLEL_MAX     8U       /* downloads at the same time */
-#define LIMIT_FETCH_ASKS_MAX         256U     /* questions that wait */
+#define LIMIT_FETCH_ASK_BYTES_MAX       (64 * KIB)
+#define LIMIT_FETCH_PAGE_BYTES_MAX      (64 * MIB)  /* an index's page of one project, unpacked */
+#define LIMIT_FETCH_ANSWER_BYTES_MAX    (64 * MIB)  /* a page or METADATA, with 8 bytes before it */
+#define LIMIT_FETCH_WHEEL_BYTES_MAX     (512 * MIB) /* of a wheel as it is downloaded */
+#define LIMIT_FETCH_REDIRECTS_MAX       5U
+#define LIMIT_FETCH_CONNECT_MS          15000ULL
+#define LIMIT_FETCH_PAGE_MS             60000ULL
+#define LIMIT_FETCH_WHEEL_MS            600000ULL
+#define LIMIT_FETCH_STALL_MS            30000ULL /* without 1 KiB/s */
+#define LIMIT_FETCH_PARALLEL_MAX        8U       /* downloads at the same time */
+#define LIMIT_FETCH_ASKS_MAX            256U     /* questions that wait */
+#define LIMIT_FETCH_NAME_BYTES_MAX      128U     /* a project's name */
+#define LIMIT_FETCH_URL_BYTES_MAX       4096U
+#define LIMIT_FETCH_HEADER_BYTES_MAX    (256 * KIB) /* of one answer */
+#define LIMIT_FETCH_PAGE_FILES_MAX      200000U     /* links on one page */
+#define LIMIT_FETCH_FRESH_MS            600000ULL   /* a page is not asked for again, at most */
+#define LIMIT_FETCH_KNOWN_BYTES_MAX     (256 * MIB) /* pages in memory */
+#define LIMIT_FETCH_RETRY_MS            500ULL      /* before the one repetition */
+#define LIMIT_FETCH_SOURCES_MAX         64U         /* indexes, and mirrors, each */
+#define LIMIT_FETCH_LOCK_BYTES_MAX      (16 * MIB)  /* the distribution's lock file */
+#define LIMIT_FETCH_DIRECTORY_BYTES_MAX (16 * MIB)  /* of an archive that carries wheels */
 
 /* Wheels (src/packages): what the strict reader takes. */
 #define LIMIT_WHEEL_ENTRIES_MAX        50000U
@@ -75,15 +85,32 @@
 /* Environments. */
 #define LIMIT_REQUIREMENTS_MAX           256U /* of one request */
 #define LIMIT_REQUIREMENT_BYTES_MAX      1024U
+#define LIMIT_SOURCES_MAX                32U   /* mirrors, and package indexes, that options name */
 #define LIMIT_PACKAGES_MAX               512U  /* of one environment */
 #define LIMIT_MODULES_MAX                4096U /* side modules of one environment */
 #define LIMIT_RESOLVE_MS                 120000ULL
 #define LIMIT_RESOLVE_FETCHES_MAX        2000U /* pages and METADATA for one resolution */
 #define LIMIT_BUILD_MS                   600000ULL
 #define LIMIT_BUILD_MEMORY_BYTES         (4 * GIB)
+#define LIMIT_NEED_BYTES_MAX             (512 * KIB)    /* of what a program needs, as JSON */
+#define LIMIT_NEEDS_PER_RUN              2U             /* environments made for one run */
+#define LIMIT_NEED_FRESH_S               (12ULL * 3600) /* then versions are looked for anew */
+#define LIMIT_REMEMBERED_MAX             1024U          /* needs, and programs, in memory */
+#define LIMIT_INSTALL_LINE_BYTES_MAX     1024U          /* one line of an installation's log */
+#define LIMIT_INSTALL_LINES_MAX          2000U
+#define LIMIT_INSTALL_LOG_BYTES_MAX      (256 * KIB)
+#define LIMIT_INSTALL_LOG_TEXT_BYTES     (16 * KIB) /* its end, in a result's text */
+#define LIMIT_POLICY_BYTES_MAX           (4 * MIB)  /* --allow-packages */
+#define LIMIT_PIP_CONFIG_BYTES_MAX       (64 * KIB) /* one of pip's configuration files */
+#define LIMIT_FETCHER_IDLE_MS            180000ULL  /* then vitrine-fetch ends */
+#define LIMIT_FETCHER_DEATHS_MAX         3U         /* in a row */
+#define LIMIT_FETCHER_REST_MS            10000ULL   /* after so many */
+#define LIMIT_FETCHER_STOP_MS            2000ULL    /* between its socket's end and SIGKILL */
+#define LIMIT_LOCK_POLL_MS               50ULL      /* another process builds the same */
 #define LIMIT_ENVIRONMENT_COUNT_MAX      64U
 #define LIMIT_ENVIRONMENT_MEMORY_DEFAULT (2 * GIB) /* --environment-memory: of all zygotes */
-#define LIMIT_ENVIRONMENT_PRELOAD_MS     30000ULL  /* imports ahead in a zygote */
+#define LIMIT_ENVIRONMENT_MEMORY_MAX     (1024 * GIB)
+#define LIMIT_ENVIRONMENT_PRELOAD_MS     30000ULL /* imports ahead in a zygote */
 
 /* MCP messages (src/transport, src/mcp). */
 #define LIMIT_MESSAGE_BYTES_MAX     (32 * MIB)
@@ -142,6 +169,15 @@
 #define LIMIT_RECORD_SYMBOLS_MAX     1000000U
 
 /* The engine: the guest's own stack, on which Python's recursion lives. */
-#define LIMIT_GUEST_STACK_BYTES (64 * MIB)
+#define LIMIT_GUEST_STACK_BYTES       (64 * MIB)
+#define LIMIT_GUEST_TABLE_ENTRIES_MAX (4U << 20) /* functions that have an address */
+#define LIMIT_INSTANCES_MAX           (LIMIT_MODULES_MAX + 8U)
+#define LIMIT_HOST_CALL_DEPTH         4000U /* guest calls host calls guest */
+
+/* libffi (src/guest/abi/ffi.c). */
+#define LIMIT_FFI_ARGUMENTS_MAX 1024U  /* as ctypes has it */
+#define LIMIT_FFI_NESTING_MAX   64U    /* structs of one element in each other */
+#define LIMIT_CLOSURES_MAX      65536U /* callbacks that exist at one time */
+#define LIMIT_CLOSURE_TYPES_MAX 4096U  /* signatures of callbacks */
 
 #endif

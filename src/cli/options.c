@@ -4,8 +4,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cli/option_values.h"
 
 enum { ROWS_MAX = 64, CODE_FIRST = 256 };
 
@@ -13,6 +16,10 @@ void option_variable(const struct option_row *row, char out[OPTION_VARIABLE_MAX]
 {
     static const char prefix[] = "VITRINE_";
     size_t len = sizeof prefix - 1;
+    if (row->variable != NULL) {
+        snprintf(out, OPTION_VARIABLE_MAX, "%s", row->variable);
+        return;
+    }
     memcpy(out, prefix, len);
     for (const char *p = row->name; *p != '\0' && len < OPTION_VARIABLE_MAX - 1; p++) {
         out[len++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
@@ -159,6 +166,10 @@ static int set_option(const struct option_row *row, const char *text, struct opt
     case OPTION_TEXT: *(const char **)member = text; return 0;
     case OPTION_CHOICE: return set_choice(row, text, member, err);
     case OPTION_ENV: return add_env(out, text, err);
+    case OPTION_REQUIREMENTS: return option_add_requirements(member, text, err);
+    case OPTION_MIRROR: return option_add_mirror(member, text, err);
+    case OPTION_URL: return option_add_url(member, text, err);
+    case OPTION_TIME: return option_set_time(member, text, err);
     case OPTION_BYTES:
     case OPTION_DURATION:
     case OPTION_COUNT: return set_number(row, text, member, err);
@@ -194,10 +205,28 @@ static bool is_off(const char *text)
            strcasecmp(text, "no") == 0;
 }
 
-static int apply_environment(struct options *out, struct err *err)
+/* Whether an option gathers a list that the command line's entries replace. */
+static bool is_list(const struct option_row *row)
+{
+    return row->kind == OPTION_REQUIREMENTS || row->kind == OPTION_MIRROR ||
+           row->kind == OPTION_URL;
+}
+
+static bool is_empty_list(const struct option_row *row, const struct options *options)
+{
+    const struct option_list *list = (const void *)((const char *)options + row->offset);
+    return list->count == 0;
+}
+
+/* Variables of lists are looked at behind the command line, as its entries replace them; all others
+ * before it. */
+static int apply_environment(struct options *out, bool lists, struct err *err)
 {
     for (size_t i = 0; i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
+        if (is_list(row) != lists || (lists && !is_empty_list(row, out))) {
+            continue;
+        }
         char name[OPTION_VARIABLE_MAX];
         option_variable(row, name);
         const char *text =
@@ -206,8 +235,9 @@ static int apply_environment(struct options *out, struct err *err)
             (row->argument != NULL && *text == '\0')) {
             continue;
         }
-        int failed = row->kind == OPTION_ENV ? set_lines(row, text, out, err)
-                                             : set_option(row, text, out, err);
+        bool has_lines = row->kind == OPTION_ENV || row->kind == OPTION_MIRROR ||
+                         row->kind == OPTION_URL; /* requirements are taken apart elsewhere */
+        int failed = has_lines ? set_lines(row, text, out, err) : set_option(row, text, out, err);
         if (failed != 0) {
             return err_prefix(err, "environment variable %s", name);
         }
@@ -320,9 +350,13 @@ static int check_operands(struct options *out, struct err *err)
         return err_set(err, ERR_USAGE,
                        "nothing to run: give a FILE, - for standard input, or -c CODE");
     }
-    if ((out->command == COMMAND_STDIO || out->command == COMMAND_VERSION) &&
+    if ((out->command & (COMMAND_STDIO | COMMAND_WARMUP | COMMAND_VERSION)) != 0 &&
         out->operand_count > 0) {
         return err_set(err, ERR_USAGE, "\"%s\" is one argument too many", out->operands[0]);
+    }
+    if (out->no_install && out->dependencies.count > 0) {
+        return err_set(err, ERR_USAGE, "--no-install and --deps %s exclude each other",
+                       out->dependencies.items[0]);
     }
     return 0;
 }
@@ -333,6 +367,7 @@ int options_parse(int argc, char **argv, struct options *out, struct err *err)
         .limits = run_limits_default(),
         .spare_cells = LIMIT_SPARE_CELLS_DEFAULT,
         .cells_max = LIMIT_CELLS_DEFAULT,
+        .environment_memory_bytes = LIMIT_ENVIRONMENT_MEMORY_DEFAULT,
     };
     if (argc < 2) {
         return err_set(err, ERR_USAGE, "say what to do (see: vitrine help)");
@@ -341,7 +376,9 @@ int options_parse(int argc, char **argv, struct options *out, struct err *err)
     if (out->command == COMMAND_NONE) {
         return err_set(err, ERR_USAGE, "there is no command \"%s\" (see: vitrine help)", argv[1]);
     }
-    if (apply_environment(out, err) != 0 || apply_arguments(argc - 1, argv + 1, out, err) != 0) {
+    if (apply_environment(out, false, err) != 0 ||
+        apply_arguments(argc - 1, argv + 1, out, err) != 0 ||
+        apply_environment(out, true, err) != 0) {
         return -1;
     }
     return check_operands(out, err);

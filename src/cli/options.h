@@ -3,7 +3,8 @@
  *
  * One table (option_rows) says all there is to know of an option; parsing, --help, the manual page
  * and shell completion are made from it. What is not on the command line is looked for in the
- * environment variable VITRINE_NAME, and then has its default.
+ * environment variable VITRINE_NAME, and then has its default. Of options that may be repeated, the
+ * command line's replace the variable's, but for --env, which adds to it.
  */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
@@ -22,8 +23,12 @@ enum command {
     COMMAND_VERSION = 1 << 2,
     COMMAND_HELP = 1 << 3,
     COMMAND_COMPLETION = 1 << 4,
+    COMMAND_WARMUP = 1 << 5,
 };
-enum { COMMANDS_WITH_POOL = COMMAND_RUN | COMMAND_STDIO | COMMAND_VERSION };
+enum {
+    COMMANDS_WITH_PACKAGES = COMMAND_RUN | COMMAND_STDIO | COMMAND_WARMUP,
+    COMMANDS_WITH_POOL = COMMANDS_WITH_PACKAGES | COMMAND_VERSION,
+};
 
 struct command_row {
     enum command command;
@@ -35,6 +40,14 @@ extern const struct command_row command_rows[];
 extern const size_t command_row_count;
 
 enum color_choice { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
+/* What an option that may be repeated has gathered: NULL-terminated, in order. */
+struct option_list {
+    const char *items[LIMIT_REQUIREMENTS_MAX + 1];
+    unsigned count;
+};
+
+enum { OPTION_TIME_MAX = 40 };
 
 struct options {
     enum command command;
@@ -49,6 +62,16 @@ struct options {
     const char *guest_dir;
     const char *env[LIMIT_ENV_COUNT_MAX + 1]; /* NAME=VALUE, NULL-terminated */
     unsigned env_count;
+    struct option_list dependencies;     /* requirements (PEP 508) */
+    struct option_list mirrors;          /* folders and https addresses */
+    struct option_list index_urls;       /* https addresses */
+    char exclude_newer[OPTION_TIME_MAX]; /* an RFC 3339 time, or empty */
+    const char *allow_packages;          /* a file, or NULL */
+    const char *cache_dir;               /* or NULL */
+    bool is_offline;
+    bool no_install;
+    bool all; /* warmup of everything */
+    uint64_t environment_memory_bytes;
     int color;       /* enum color_choice */
     int return_mode; /* enum result_mode */
     int verbosity;   /* -q less than 0, -v more than 0 */
@@ -57,15 +80,19 @@ struct options {
 };
 
 enum option_kind {
-    OPTION_FLAG,     /* bool */
-    OPTION_TEXT,     /* const char * */
-    OPTION_BYTES,    /* uint64_t: 4096, 64K, 512M, 1G */
-    OPTION_DURATION, /* uint64_t milliseconds: 1.5, 500ms, 30s, 2m, 1h */
-    OPTION_COUNT,    /* uint64_t */
-    OPTION_CHOICE,   /* int, the index of a word of `argument`, which is a|b|c */
-    OPTION_ENV,      /* appends to env */
-    OPTION_LESS,     /* int, one less */
-    OPTION_MORE,     /* int, one more */
+    OPTION_FLAG,         /* bool */
+    OPTION_TEXT,         /* const char * */
+    OPTION_BYTES,        /* uint64_t: 4096, 64K, 512M, 1G */
+    OPTION_DURATION,     /* uint64_t milliseconds: 1.5, 500ms, 30s, 2m, 1h */
+    OPTION_COUNT,        /* uint64_t */
+    OPTION_CHOICE,       /* int, the index of a word of `argument`, which is a|b|c */
+    OPTION_ENV,          /* appends to env */
+    OPTION_REQUIREMENTS, /* appends to a struct option_list: numpy,pandas>=2,<3,uvicorn[standard] */
+    OPTION_MIRROR,       /* appends a folder or an https address to a struct option_list */
+    OPTION_URL,          /* appends an https address to a struct option_list */
+    OPTION_TIME,         /* char[OPTION_TIME_MAX]: an RFC 3339 time, or a date, to its end */
+    OPTION_LESS,         /* int, one less */
+    OPTION_MORE,         /* int, one more */
 };
 
 struct option_row {
@@ -76,6 +103,7 @@ struct option_row {
     unsigned commands;    /* bits of enum command */
     bool is_hidden;       /* in no help text */
     bool has_variable;    /* VITRINE_NAME is looked at */
+    const char *variable; /* the variable's name where it is another */
     size_t offset;        /* in struct options */
     uint64_t min;
     uint64_t max;

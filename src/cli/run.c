@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/parts.h"
+#include "cli/progress.h"
 #include "cli/terminal.h"
 #include "result/render.h"
 #include "result/transcript.h"
@@ -29,33 +29,25 @@ struct run {
     uv_signal_t signals[SIGNAL_COUNT];
     unsigned signal_count; /* how often we were asked to stop */
     struct pool *pool;
-    struct pool_run *current;     /* NULL once it is done */
+    struct packages *packages;
+    struct packages_run *current; /* NULL once it is done */
+    struct progress progress;
     struct stream streams[2];     /* by enum run_stream */
     bool is_unread;               /* nobody reads our output any more */
     struct transcript transcript; /* with --json */
     int exit_status;
 };
 
-static bool has_color(const struct run *run)
-{
-    switch ((enum color_choice)run->options->color) {
-    case COLOR_ALWAYS: return true;
-    case COLOR_NEVER: return false;
-    case COLOR_AUTO: break;
-    }
-    const char *none = getenv("NO_COLOR");
-    return run->streams[RUN_STDERR].is_terminal && (none == NULL || *none == '\0');
-}
-
 static void write_stream(struct run *run, struct stream *stream, struct span bytes)
 {
     if (run->is_unread || bytes.len == 0) {
         return;
     }
+    progress_clear(&run->progress);
     if (fd_write_full(stream->fd, bytes.base, bytes.len) != 0) {
         run->is_unread = true;
         if (run->current != NULL) {
-            pool_run_cancel(run->current);
+            packages_run_cancel(run->current);
         }
     }
 }
@@ -93,7 +85,7 @@ static void say(struct run *run, struct span text)
     while (text.len > 0 && text.base[text.len - 1] == '\n') {
         text.len--;
     }
-    bool color = has_color(run);
+    bool color = run->progress.has_color;
     write_stream(run, &run->streams[RUN_STDERR],
                  span_of(color ? "\x1B[1;31mvitrine:\x1B[0m " : "vitrine: "));
     show(run, RUN_STDERR, text);
@@ -142,6 +134,23 @@ static struct span guest_traceback(const struct outcome *outcome)
     return text;
 }
 
+/* Packages are missing, and nothing was run: why, what led to it, and what can be done. */
+static void say_install_error(struct run *run, const struct outcome *outcome)
+{
+    bool is_verbose = run->options->verbosity > 0;
+    if (is_verbose && outcome->install_log.len > 0) {
+        show(run, RUN_STDERR, outcome->install_log);
+        if (outcome->install_log.base[outcome->install_log.len - 1] != '\n') {
+            show(run, RUN_STDERR, span_of("\n"));
+        }
+    }
+    say(run, result_error_text(outcome));
+    if (run->options->verbosity == 0) {
+        say(run, span_of("the program was not run (-v shows the log of the installation, "
+                         "--no-install runs without packages)"));
+    }
+}
+
 /* What is left to be said when the output is complete. */
 static void say_end(struct run *run, const struct outcome *outcome)
 {
@@ -157,10 +166,10 @@ static void say_end(struct run *run, const struct outcome *outcome)
             say(run, result_error_text(outcome));
         }
         break;
-    case OUTCOME_CRASH:
-    case OUTCOME_REFUSED:
     case OUTCOME_INSTALL_ERROR:
-    case OUTCOME_NEED: say(run, result_error_text(outcome)); break;
+    case OUTCOME_NEED: say_install_error(run, outcome); break;
+    case OUTCOME_CRASH:
+    case OUTCOME_REFUSED: say(run, result_error_text(outcome)); break;
     }
 }
 
@@ -189,6 +198,22 @@ static void on_output(void *context, enum run_stream stream, struct span bytes)
     }
 }
 
+static void on_log(void *context, enum packages_level level, struct span line)
+{
+    struct run *run = context;
+    if (!run->is_unread) {
+        progress_log(&run->progress, level, line);
+    }
+}
+
+static void on_installing(void *context, bool is_installing)
+{
+    struct run *run = context;
+    if (!is_installing) {
+        progress_clear(&run->progress);
+    }
+}
+
 static void close_signals(struct run *run)
 {
     for (unsigned i = 0; i < SIGNAL_COUNT; i++) {
@@ -201,12 +226,35 @@ static void on_closed(void *context)
     close_signals(context);
 }
 
+static void close_pool(void *context)
+{
+    struct run *run = context;
+    pool_close(run->pool, on_closed, run);
+}
+
+/* A status for a run that was over before the program's own could be. */
+static int exit_status_of(const struct outcome *outcome)
+{
+    switch (outcome->status) {
+    case OUTCOME_REFUSED:
+    case OUTCOME_INSTALL_ERROR:
+    case OUTCOME_NEED: return EXIT_OURS;
+    case OUTCOME_SUCCESS:
+    case OUTCOME_RUN_ERROR:
+    case OUTCOME_LIMIT:
+    case OUTCOME_CRASH:
+    case OUTCOME_CANCELLED: break;
+    }
+    return outcome->exit_code;
+}
+
 static void on_done(void *context, const struct outcome *outcome)
 {
     struct run *run = context;
     run->current = NULL;
+    progress_clear(&run->progress);
     if (run->exit_status == 0) {
-        run->exit_status = outcome->status == OUTCOME_REFUSED ? EXIT_OURS : outcome->exit_code;
+        run->exit_status = exit_status_of(outcome);
     }
     if (run->options->json) {
         print_json(run, outcome);
@@ -231,8 +279,9 @@ static void on_signal(uv_signal_t *handle, int number)
         return;
     }
     if (run->signal_count++ == 0) {
-        pool_run_cancel(run->current);
+        packages_run_cancel(run->current);
     } else {
+        progress_clear(&run->progress);
         _exit(run->exit_status); /* the cells end with us: their socket closes */
     }
 }
@@ -308,7 +357,7 @@ static int load_program(const struct options *options, struct program *out, stru
 static int start(struct run *run, const struct program *program, struct err *err)
 {
     const struct options *options = run->options;
-    struct parts parts;
+    static struct parts parts; /* the packages go on using its paths */
     if (parts_find(options, &parts, err) != 0) {
         return -1;
     }
@@ -316,8 +365,12 @@ static int start(struct run *run, const struct program *program, struct err *err
     struct pool_config config = {.cell_path = parts.cell_path,
                                  .guest_dir = parts.guest_dir,
                                  .cells_max = 1,
-                                 .memory_bytes_max = options->limits.memory_bytes};
+                                 .memory_bytes_max = parts_memory_bytes_max(options)};
     if (pool_new(&run->loop, &config, &run->pool, err) != 0) {
+        return -1;
+    }
+    struct packages_config packages = parts_packages_config(options, &parts, run->pool);
+    if (packages_new(&run->loop, &packages, &run->packages, err) != 0) {
         return -1;
     }
     struct run_request request = {.code = buf_span(&program->code),
@@ -326,8 +379,12 @@ static int start(struct run *run, const struct program *program, struct err *err
                                   .env = options->env,
                                   .want_value = options->json,
                                   .limits = options->limits};
-    struct run_events events = {.context = run, .output = on_output, .done = on_done};
-    return pool_run(run->pool, &request, &events, &run->current, err);
+    struct packages_events events = {.context = run,
+                                     .output = on_output,
+                                     .log = on_log,
+                                     .installing = on_installing,
+                                     .done = on_done};
+    return packages_run(run->packages, &request, &events, &run->current, err);
 }
 
 static int refuse(const struct err *err)
@@ -346,6 +403,7 @@ int command_run(const struct options *options)
     run.streams[RUN_STDERR] = (struct stream){.fd = STDERR_FILENO};
     run.streams[RUN_STDOUT].is_terminal = isatty(STDOUT_FILENO) == 1;
     run.streams[RUN_STDERR].is_terminal = isatty(STDERR_FILENO) == 1;
+    progress_init(&run.progress, options);
     transcript_init(&run.transcript, options->limits.output_bytes + LIMIT_OUTPUT_FRAME_BYTES_MAX);
     if (load_program(options, &program, &err) != 0) {
         return refuse(&err);
@@ -355,10 +413,12 @@ int command_run(const struct options *options)
     if (start(&run, &program, &err) != 0) {
         log_error("%s", err.text);
         run.exit_status = EXIT_OURS;
-        if (run.pool == NULL) {
-            close_signals(&run);
+        if (run.packages != NULL) {
+            packages_close(run.packages, close_pool, &run);
+        } else if (run.pool != NULL) {
+            close_pool(&run);
         } else {
-            pool_close(run.pool, on_closed, &run);
+            close_signals(&run);
         }
     }
     buf_free(&program.code);

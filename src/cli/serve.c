@@ -13,15 +13,16 @@ enum { SIGNAL_COUNT = 3 };
 
 /*
  * The end comes in steps: the client hangs up (calls that run get LIMIT_EOF_GRACE_MS to finish,
- * from when the pool is ready) or a signal comes (they get nothing); then the pool ends, the
- * transport writes what waits, and we exit. A client that does not read is given up after twice the
- * grace.
+ * from when the pool is ready) or a signal comes (they get nothing); then packages and pool end,
+ * the transport writes what waits, and we exit. A client that does not read is given up after twice
+ * the grace.
  */
 struct server {
     uv_loop_t loop;
     uv_signal_t signals[SIGNAL_COUNT];
     uv_timer_t grace;
     struct pool *pool;
+    struct packages *packages;
     struct stdio *stdio;
     struct mcp_session *session;
     bool has_hung_up;
@@ -44,6 +45,12 @@ static void close_transport(void *context)
     stdio_close(server->stdio, close_rest, server);
 }
 
+static void close_pool(void *context)
+{
+    struct server *server = context;
+    pool_close(server->pool, close_transport, server);
+}
+
 static void give_up(uv_timer_t *timer)
 {
     (void)timer;
@@ -59,7 +66,7 @@ static void begin_end(struct server *server)
     server->is_ending = true;
     mcp_session_cancel_all(server->session);
     uv_timer_start(&server->grace, give_up, 2 * LIMIT_EOF_GRACE_MS, 0);
-    pool_close(server->pool, close_transport, server);
+    packages_close(server->packages, close_pool, server);
 }
 
 static void on_grace_over(uv_timer_t *timer)
@@ -153,7 +160,7 @@ static void watch_signals(struct server *server)
 
 static int start_pool(struct server *server, const struct options *options, struct err *err)
 {
-    struct parts parts;
+    static struct parts parts; /* the packages go on using its paths */
     if (parts_find(options, &parts, err) != 0) {
         return -1;
     }
@@ -162,12 +169,14 @@ static int start_pool(struct server *server, const struct options *options, stru
                                  .spare_cells = (unsigned)options->spare_cells,
                                  .cells_max = (unsigned)options->cells_max,
                                  .warm = true,
-                                 .memory_bytes_max = options->limits.memory_bytes};
+                                 .memory_bytes_max = parts_memory_bytes_max(options),
+                                 .environment_memory_bytes = options->environment_memory_bytes};
     if (pool_new(&server->loop, &config, &server->pool, err) != 0) {
         return -1;
     }
     pool_on_ready(server->pool, on_ready, server);
-    return 0;
+    struct packages_config packages = parts_packages_config(options, &parts, server->pool);
+    return packages_new(&server->loop, &packages, &server->packages, err);
 }
 
 static int start(struct server *server, const struct options *options, struct err *err)
@@ -180,7 +189,8 @@ static int start(struct server *server, const struct options *options, struct er
         return -1;
     }
     struct mcp_config config = {.loop = &server->loop,
-                                .pool = server->pool,
+                                .packages = server->packages,
+                                .installs = !options->no_install,
                                 .limits = options->limits,
                                 .return_mode = (enum result_mode)options->return_mode};
     server->session = mcp_session_new(&config, &events);

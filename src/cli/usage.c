@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/first_needs.h"
+
 enum { HELP_COLUMN = 28, LINE_COLUMNS = 96 };
 
 static const char summary[] =
@@ -107,7 +109,31 @@ static const struct command_row *command_row_of(enum command command)
 static const char run_notes[] =
     "\nWhat follows FILE, - or CODE goes to the program as sys.argv. The exit status is the\n"
     "program's own: 1 after an exception, 124 when its time was up, 130 after Ctrl-C; 2 for a\n"
-    "mistake in the command line, 125 when vitrine itself could not do its work.\n";
+    "mistake in the command line, 125 when the program was not run, because packages could not be\n"
+    "installed or vitrine itself could not do its work.\n";
+
+static const char warmup_notes[] =
+    "\nThe exit status is 0 when everything asked for is ready, and 1 when something is not.\n"
+    "Without --deps and --all it prepares what programs of AI clients use most:\n";
+
+/* "  matplotlib, numpy, pandas  charts of them" for each first need. */
+static int append_first_needs(struct buf *out)
+{
+    for (size_t i = 0; i < first_need_count; i++) {
+        char names[HELP_COLUMN] = "";
+        size_t len = 0;
+        for (const char *const *name = first_needs[i].requirements; *name != NULL; name++) {
+            int added =
+                snprintf(names + len, sizeof names - len, "%s%s", len == 0 ? "" : ", ", *name);
+            len += added > 0 ? (size_t)added : 0;
+            len = len < sizeof names ? len : sizeof names - 1;
+        }
+        if (buf_append_format(out, "  %-*s%s\n", HELP_COLUMN - 2, names, first_needs[i].why) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
 
 int usage_append_command(struct buf *out, enum command command)
 {
@@ -123,6 +149,10 @@ int usage_append_command(struct buf *out, enum command command)
         }
     }
     if (command == COMMAND_RUN && buf_append_text(out, run_notes) != 0) {
+        return -1;
+    }
+    if (command == COMMAND_WARMUP &&
+        (buf_append_text(out, warmup_notes) != 0 || append_first_needs(out) != 0)) {
         return -1;
     }
     return buf_append_text(out, "\nEvery long option but --code and --help can also be set as an "
@@ -206,13 +236,18 @@ static const char man_tail[] =
     "an exception. Besides:\n"
     ".TP\n.B 2\nthe command line was wrong.\n"
     ".TP\n.B 124\nthe program's time was up.\n"
-    ".TP\n.B 125\nvitrine itself could not do its work, for example because a part is missing.\n"
+    ".TP\n.B 125\nthe program was not run: packages could not be installed, or vitrine itself "
+    "could\n"
+    "not do its work, for example because a part is missing.\n"
     ".TP\n.B 130\nthe run was interrupted from the keyboard (143: ended by SIGTERM).\n"
     ".TP\n.B 141\nnobody reads the output any more.\n"
+    "\\fBvitrine warmup\\fR ends with 1 when something could not be prepared.\n"
     ".SH EXAMPLES\n"
     ".nf\n"
     "vitrine run \\-c 'print(6 * 7)'\n"
     "vitrine run \\-\\-timeout 5 script.py one two\n"
+    "vitrine run \\-\\-deps 'numpy,pandas>=2' table.py\n"
+    "vitrine warmup \\-\\-deps scipy\n"
     "curl \\-s https://example.com/x.py | vitrine run \\-\\-json \\-\n"
     ".fi\n"
     ".SH SEE ALSO\n.BR python3 (1)\n";

@@ -22,7 +22,9 @@ struct mcp_call {
     struct buf progress_token; /* JSON text, or empty */
     uv_timer_t progress_timer; /* runs when there is a token */
     uint64_t started_us;
-    struct pool_run *run;
+    struct packages_run *run;
+    bool is_installing; /* what it waits for now */
+    bool was_installing;
     bool is_cancelled; /* nothing is sent for it any more */
     struct transcript transcript;
 };
@@ -47,11 +49,8 @@ static bool may_notify(const struct mcp_call *call)
 static const char log_head[] =
     "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":";
 
-/* A line of output as a log message: stdout is "info", stderr is "warning". */
-static void on_line(void *context, enum run_stream stream, struct span line)
+static void send_log(struct mcp_call *call, enum mcp_level level, struct span line)
 {
-    struct mcp_call *call = context;
-    enum mcp_level level = stream == RUN_STDOUT ? LEVEL_INFO : LEVEL_WARNING;
     if (level < call->level || !may_notify(call)) {
         return;
     }
@@ -61,6 +60,21 @@ static void on_line(void *context, enum run_stream stream, struct span line)
     failed |= jtext_append_string(&message, line);
     failed |= buf_append_text(&message, "}}");
     send_notification(call, &message, failed);
+}
+
+/* A line of output as a log message: stdout is "info", stderr is "warning". */
+static void on_line(void *context, enum run_stream stream, struct span line)
+{
+    send_log(context, stream == RUN_STDOUT ? LEVEL_INFO : LEVEL_WARNING, line);
+}
+
+static void on_log(void *context, enum packages_level level, struct span line)
+{
+    send_log(context,
+             level == PACKAGES_DEBUG  ? LEVEL_DEBUG
+             : level == PACKAGES_INFO ? LEVEL_INFO
+                                      : LEVEL_WARNING,
+             line);
 }
 
 static void on_progress(uv_timer_t *timer)
@@ -76,10 +90,32 @@ static void on_progress(uv_timer_t *timer)
                                            "\"notifications/progress\",\"params\":{"
                                            "\"progressToken\":");
     failed |= buf_append(&message, token.base, token.len);
-    failed |= buf_append_format(&message, ",\"progress\":%.3f,\"total\":%.3f}}",
-                                (double)(clock_monotonic_us() - call->started_us) / 1e6,
-                                (double)call->session->config.limits.wall_ms / 1e3);
+    failed |= buf_append_format(&message, ",\"progress\":%.3f",
+                                (double)(clock_monotonic_us() - call->started_us) / 1e6);
+    if (call->was_installing) {
+        /* How long that takes nobody knows, and the program's time begins after it. */
+        bool has_text = call->era >= ERA_2025_03_26;
+        failed |= buf_append_text(&message, !has_text             ? ""
+                                            : call->is_installing ? ",\"message\":\"installing\""
+                                                                  : ",\"message\":\"running\"");
+    } else {
+        failed |= buf_append_format(&message, ",\"total\":%.3f",
+                                    (double)call->session->config.limits.wall_ms / 1e3);
+    }
+    failed |= buf_append_text(&message, "}}");
     send_notification(call, &message, failed);
+}
+
+/* The first word of it is sent at once: the client may be about to lose patience. */
+static void on_installing(void *context, bool is_installing)
+{
+    struct mcp_call *call = context;
+    bool is_first = is_installing && !call->was_installing;
+    call->is_installing = is_installing;
+    call->was_installing |= is_installing;
+    if (is_first && call->progress_token.len > 0) {
+        on_progress(&call->progress_timer);
+    }
 }
 
 static void on_output(void *context, enum run_stream stream, struct span bytes)
@@ -137,6 +173,9 @@ static void answer_call(struct mcp_call *call, const struct outcome *outcome)
     struct buf message;
     buf_init(&message, LIMIT_RESPONSE_BYTES_MAX);
     transcript_finish(&call->transcript);
+    if (outcome->status == OUTCOME_INSTALL_ERROR) {
+        send_log(call, LEVEL_ERROR, outcome->error_message);
+    }
     if (append_result(&message, call, outcome) == 0) {
         session_answer(call->session, call->batch, &message);
         return;
@@ -212,17 +251,23 @@ static void run_call(struct mcp_call *call, const struct tool_arguments *argumen
 {
     const struct mcp_config *config = &call->session->config;
     struct err err;
-    struct run_request request = {.code = buf_span(&arguments->code),
-                                  .filename = "main.py",
-                                  .globals_json = arguments->globals,
-                                  .want_value = true,
-                                  .limits = config->limits};
-    struct run_events events = {.context = call, .output = on_output, .done = on_done};
+    struct run_request request = {
+        .code = buf_span(&arguments->code),
+        .filename = "main.py",
+        .globals_json = arguments->globals,
+        .want_value = true,
+        .dependencies = arguments->dependency_count == 0 ? NULL : arguments->dependencies,
+        .limits = config->limits};
+    struct packages_events events = {.context = call,
+                                     .output = on_output,
+                                     .log = on_log,
+                                     .installing = on_installing,
+                                     .done = on_done};
     if (call->progress_token.len > 0) {
         uv_timer_start(&call->progress_timer, on_progress, PROGRESS_INTERVAL_MS,
                        PROGRESS_INTERVAL_MS);
     }
-    if (pool_run(config->pool, &request, &events, &call->run, &err) != 0) {
+    if (packages_run(config->packages, &request, &events, &call->run, &err) != 0) {
         answer_refused(call, err.text);
     }
 }
@@ -267,7 +312,7 @@ void call_start(struct mcp_session *session, const struct mcp_request *request)
     if (!find_tool(session, request, &members)) {
         return;
     }
-    int failed = tool_read_arguments(members, &arguments, &err);
+    int failed = tool_read_arguments(members, session->config.installs, &arguments, &err);
     struct mcp_call *call = NULL;
     if (failed != 0 && request->era < ERA_2025_11_25) {
         refuse(session, request, RPC_INVALID_PARAMS, err.text);
@@ -303,7 +348,7 @@ static void cancel(struct mcp_call *call)
 {
     if (!call->is_cancelled) {
         call->is_cancelled = true;
-        pool_run_cancel(call->run);
+        packages_run_cancel(call->run);
     }
 }
 

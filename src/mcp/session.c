@@ -195,7 +195,8 @@ static void handle_list_tools(struct mcp_session *session, const struct mcp_requ
     struct buf members;
     buf_init(&members, 64 * KIB);
     int failed = buf_append_text(&members, "\"tools\":[");
-    failed |= tool_append_definition(&members, request->era, &session->config.limits);
+    failed |= tool_append_definition(&members, request->era, &session->config.limits,
+                                     session->config.installs);
     failed |= buf_append_char(&members, ']');
     if (era_is_modern(request->era)) {
         failed |=

@@ -1,6 +1,6 @@
 /*
  * One client's conversation: messages in, messages out, whatever carries them. Runs in `vitrine`,
- * on the loop of its pool.
+ * on the loop of its packages and their pool.
  *
  * All revisions are served at once: a request that names a modern revision in params._meta is
  * served statelessly, everything else by what `initialize` agreed on (the latest of the old
@@ -15,7 +15,7 @@
 
 #include "base/buf.h"
 #include "base/span.h"
-#include "pool/pool.h"
+#include "packages/packages.h"
 #include "result/render.h"
 
 struct mcp_session;
@@ -23,7 +23,8 @@ struct mcp_session;
 /* Borrowed for the session's life. */
 struct mcp_config {
     uv_loop_t *loop;
-    struct pool *pool;
+    struct packages *packages;
+    bool installs; /* whether they install anything, which the tool's description says */
     struct run_limits limits;
     enum result_mode return_mode;
 };

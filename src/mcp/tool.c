@@ -1,7 +1,9 @@
 #include "mcp/tool.h"
 
+#include <ctype.h>
+#include <string.h>
+
 #include "base/jtext.h"
-#include "base/limits.h"
 #include "result/render.h"
 
 const char tool_name[] = "run_python_code";
@@ -14,16 +16,34 @@ static const char description[] =
     "JSON. Top-level await works; asyncio.run is not needed.\n"
     "- Every call starts in a fresh interpreter: variables, imports and files of earlier calls are "
     "gone. Pass data in with global_variables.\n"
-    "- The standard library is there. There is no network, no access to the host's files, and no "
-    "subprocesses or threads. Files may be written, for example in /tmp; they end with the call.\n";
+    "- There is no network, no access to the host's files, and no subprocesses or threads. Files "
+    "may "
+    "be written, for example in /tmp; they end with the call.\n";
 
-static const char input_schema[] =
+static const char description_with_packages[] =
+    "- The standard library is there, and packages are installed when the code imports them: "
+    "NumPy, pandas, SciPy, Matplotlib, scikit-learn, Pillow and hundreds more, and whatever the "
+    "package index has as pure Python. Just import them; pip and micropip are not needed. Where "
+    "versions matter, or the import does not tell the package, name requirements in dependencies "
+    "or in a PEP 723 block (# /// script).\n";
+
+static const char description_without_packages[] =
+    "- The standard library is all there is: no packages can be installed here, so do without "
+    "NumPy, pandas and the like.\n";
+
+static const char schema_head[] =
     "{\"type\":\"object\",\"properties\":{"
     "\"python_code\":{\"type\":\"string\",\"description\":\"Python code to run\"},"
     "\"global_variables\":{\"type\":\"object\",\"additionalProperties\":{},\"default\":{},"
-    "\"description\":\"Map of global variables in context when the code is executed\"}},"
-    "\"required\":[\"python_code\"],\"additionalProperties\":false,"
-    "\"$schema\":\"http://json-schema.org/draft-07/schema#\"}";
+    "\"description\":\"Map of global variables in context when the code is executed\"}";
+
+static const char schema_dependencies[] =
+    ",\"dependencies\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"default\":[],"
+    "\"description\":\"Requirements (PEP 508) to install before running, e.g. [\\\"numpy\\\", "
+    "\\\"pandas>=2\\\"]. What the code imports is installed without being named here\"}";
+
+static const char schema_tail[] = "},\"required\":[\"python_code\"],\"additionalProperties\":false,"
+                                  "\"$schema\":\"http://json-schema.org/draft-07/schema#\"}";
 
 /* It runs anything, but what it runs can touch nothing and is forgotten afterwards. Results may
  * differ from call to call (time, random numbers), and the world is closed. */
@@ -31,11 +51,13 @@ static const char annotations[] =
     "{\"title\":\"Run Python code\",\"readOnlyHint\":true,\"destructiveHint\":false,"
     "\"idempotentHint\":false,\"openWorldHint\":false}";
 
-static int append_description(struct buf *out, const struct run_limits *limits)
+static int append_description(struct buf *out, const struct run_limits *limits, bool installs)
 {
     cleanup_buf struct buf text;
     buf_init(&text, 8 * KIB);
     if (buf_append_text(&text, description) != 0 ||
+        buf_append_text(&text,
+                        installs ? description_with_packages : description_without_packages) != 0 ||
         buf_append_format(
             &text, "- Limits of a call: %g seconds, %llu MiB of memory, %llu KiB of output.\n",
             (double)limits->wall_ms / 1000, (unsigned long long)(limits->memory_bytes / MIB),
@@ -45,12 +67,15 @@ static int append_description(struct buf *out, const struct run_limits *limits)
     return jtext_append_string(out, buf_span(&text));
 }
 
-int tool_append_definition(struct buf *out, enum mcp_era era, const struct run_limits *limits)
+int tool_append_definition(struct buf *out, enum mcp_era era, const struct run_limits *limits,
+                           bool installs)
 {
     if (buf_append_format(out, "{\"name\":\"%s\",", tool_name) != 0 ||
         (era >= ERA_2025_06_18 && buf_append_text(out, "\"title\":\"Run Python code\",") != 0) ||
-        buf_append_text(out, "\"description\":") != 0 || append_description(out, limits) != 0 ||
-        buf_append_format(out, ",\"inputSchema\":%s", input_schema) != 0) {
+        buf_append_text(out, "\"description\":") != 0 ||
+        append_description(out, limits, installs) != 0 ||
+        buf_append_format(out, ",\"inputSchema\":%s%s%s", schema_head,
+                          installs ? schema_dependencies : "", schema_tail) != 0) {
         return -1;
     }
     if (era >= ERA_2025_06_18 &&
@@ -88,21 +113,81 @@ static int read_globals(struct span value, struct tool_arguments *out, struct er
     return 0;
 }
 
-static int refuse_argument(struct span key, struct err *err)
+/* One requirement, decoded behind those that are there. pip judges it; here it is only kept from
+ * being something else than a name with conditions. */
+static int read_dependency(struct span item, struct buf *texts, struct err *err)
 {
-    int shown = key.len > 100 ? 100 : (int)key.len;
-    return err_set(err, ERR_USAGE,
-                   "there is no argument %.*s; there are python_code and global_variables", shown,
-                   key.base);
+    size_t start = texts->len;
+    if (jtext_type(item) != JTEXT_STRING) {
+        return err_set(err, ERR_USAGE, "dependencies must be an array of strings");
+    }
+    if (jtext_string_decode(texts, item) != 0 || texts->len - start > LIMIT_REQUIREMENT_BYTES_MAX ||
+        buf_append_char(texts, '\0') != 0) {
+        return err_set(err, ERR_LIMIT, "a requirement in dependencies has more than %u bytes",
+                       LIMIT_REQUIREMENT_BYTES_MAX);
+    }
+    const char *text = texts->base + start;
+    bool is_text = isalnum((unsigned char)*text);
+    for (size_t i = start; i < texts->len - 1; i++) {
+        is_text = is_text && (unsigned char)texts->base[i] >= 0x20 && texts->base[i] != 0x7F;
+    }
+    if (!is_text) {
+        return err_set(err, ERR_USAGE,
+                       "%.*s in dependencies is no requirement, which is a package's name and what "
+                       "is asked of it: \"numpy\", \"pandas>=2\"",
+                       item.len > 100 ? 100 : (int)item.len, item.base);
+    }
+    return 0;
 }
 
-int tool_read_arguments(struct span arguments, struct tool_arguments *out, struct err *err)
+static int read_dependencies(struct span value, struct tool_arguments *out, struct err *err)
+{
+    struct span key;
+    struct span item;
+    if (jtext_type(value) != JTEXT_ARRAY) {
+        return err_set(err, ERR_USAGE, "dependencies must be an array of strings");
+    }
+    struct jtext_cursor cursor = jtext_open(value);
+    while (jtext_next(&cursor, &key, &item)) {
+        if (out->dependency_count == LIMIT_REQUIREMENTS_MAX) {
+            return err_set(err, ERR_LIMIT, "dependencies has more than %u requirements",
+                           LIMIT_REQUIREMENTS_MAX);
+        }
+        if (read_dependency(item, &out->texts, err) != 0) {
+            return -1;
+        }
+        out->dependency_count++;
+    }
+    const char *text = out->texts.base;
+    for (unsigned i = 0; i < out->dependency_count; i++) {
+        out->dependencies[i] = text;
+        text += strlen(text) + 1;
+    }
+    return 0;
+}
+
+static int refuse_argument(struct span key, bool installs, struct err *err)
+{
+    int shown = key.len > 100 ? 100 : (int)key.len;
+    if (jtext_string_is(key, "dependencies")) {
+        return err_set(err, ERR_USAGE,
+                       "there is no argument dependencies, as this server installs "
+                       "no packages; use the standard library");
+    }
+    return err_set(err, ERR_USAGE, "there is no argument %.*s; there are python_code%s", shown,
+                   key.base,
+                   installs ? ", global_variables and dependencies" : " and global_variables");
+}
+
+int tool_read_arguments(struct span arguments, bool installs, struct tool_arguments *out,
+                        struct err *err)
 {
     struct span key;
     struct span value;
     bool has_code = false;
     *out = (struct tool_arguments){0};
     buf_init(&out->code, LIMIT_CODE_BYTES_MAX);
+    buf_init(&out->texts, (size_t)LIMIT_REQUIREMENTS_MAX * 4 * LIMIT_REQUIREMENT_BYTES_MAX);
     struct jtext_cursor cursor = jtext_open(arguments.len == 0 ? span_of("{}") : arguments);
     while (jtext_next(&cursor, &key, &value)) {
         int failed;
@@ -111,8 +196,10 @@ int tool_read_arguments(struct span arguments, struct tool_arguments *out, struc
             failed = read_code(value, out, err);
         } else if (jtext_string_is(key, "global_variables")) {
             failed = read_globals(value, out, err);
+        } else if (installs && jtext_string_is(key, "dependencies")) {
+            failed = read_dependencies(value, out, err);
         } else {
-            failed = refuse_argument(key, err);
+            failed = refuse_argument(key, installs, err);
         }
         if (failed != 0) {
             return -1;
@@ -124,4 +211,5 @@ int tool_read_arguments(struct span arguments, struct tool_arguments *out, struc
 void tool_arguments_free(struct tool_arguments *arguments)
 {
     buf_free(&arguments->code);
+    buf_free(&arguments->texts);
 }

@@ -1,14 +1,15 @@
 /*
  * The tool run_python_code: what a client is told of it, and its arguments. Runs in `vitrine`.
  *
- * Name, title and input schema are mcp-run-python's, to the letter: its clients' stored approvals
- * and prompts go on working.
+ * Name, title and the arguments that mcp-run-python has are its own, to the letter: its clients'
+ * stored approvals and prompts go on working. `dependencies` is there where packages are.
  */
 #ifndef MCP_TOOL_H
 #define MCP_TOOL_H
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/span.h"
 #include "mcp/era.h"
 #include "pool/pool.h"
@@ -18,17 +19,23 @@ extern const char tool_name[];
 /* The guest's Python as the description names it; a test holds it against the guest's own word. */
 #define TOOL_PYTHON_SERIES "3.14"
 
-/* Appends the tool's definition as the revision knows it; 0 or -1 as buf_append. */
-int tool_append_definition(struct buf *out, enum mcp_era era, const struct run_limits *limits);
+/* Appends the tool's definition as the revision knows it; `installs` says whether packages are
+ * installed. 0 or -1 as buf_append. */
+int tool_append_definition(struct buf *out, enum mcp_era era, const struct run_limits *limits,
+                           bool installs);
 
 struct tool_arguments {
     struct buf code;     /* decoded; owned */
     struct span globals; /* a JSON object inside `arguments`, or empty */
+    struct buf texts;    /* of the dependencies; owned */
+    const char *dependencies[LIMIT_REQUIREMENTS_MAX + 1]; /* NULL-terminated, in `texts` */
+    unsigned dependency_count;
 };
 
 /* Reads params.arguments (JSON, or empty). 0, or -1 and a sentence for the model. Either way the
  * caller calls tool_arguments_free. */
-int tool_read_arguments(struct span arguments, struct tool_arguments *out, struct err *err);
+int tool_read_arguments(struct span arguments, bool installs, struct tool_arguments *out,
+                        struct err *err);
 void tool_arguments_free(struct tool_arguments *arguments);
 
 #endif

@@ -25,14 +25,20 @@ const char result_schema_json[] =
     "\"message\":{\"type\":\"string\"},\"traceback\":{\"type\":\"string\"},"
     "\"line\":{\"type\":[\"integer\",\"null\"],\"description\":\"Line of python_code\"}},"
     "\"required\":[\"type\",\"message\",\"traceback\",\"line\"]},"
-    "\"dependencies\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},"
-    "\"description\":\"Packages that were installed\"},"
+    "\"dependencies\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{"
+    "\"name\":{\"type\":\"string\"},\"version\":{\"type\":\"string\"},"
+    "\"sha256\":{\"type\":\"string\",\"description\":\"Of the wheel\"}},"
+    "\"required\":[\"name\",\"version\",\"sha256\"]},"
+    "\"description\":\"Packages that were installed for the program\"},"
+    "\"install_log\":{\"type\":\"string\",\"description\":"
+    "\"With install-error: what led to it\"},"
     "\"limits\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},"
     "\"description\":\"Limits that were reached\"},"
     "\"truncated\":{\"type\":\"boolean\",\"description\":\"Output beyond the limit was dropped\"},"
-    "\"timings\":{\"type\":\"object\",\"properties\":{\"queue_ms\":{\"type\":\"number\"},"
+    "\"timings\":{\"type\":\"object\",\"properties\":{"
+    "\"install_ms\":{\"type\":\"number\"},\"queue_ms\":{\"type\":\"number\"},"
     "\"wall_ms\":{\"type\":\"number\"},\"cpu_ms\":{\"type\":\"number\"}},"
-    "\"required\":[\"queue_ms\",\"wall_ms\",\"cpu_ms\"]},"
+    "\"required\":[\"install_ms\",\"queue_ms\",\"wall_ms\",\"cpu_ms\"]},"
     "\"memory_bytes\":{\"type\":\"integer\",\"description\":\"The interpreter's memory at the "
     "end\"}"
     "},\"required\":[\"status\",\"exit_code\",\"stdout\",\"stderr\",\"output\",\"return_value\","
@@ -157,17 +163,75 @@ static int append_value_element(struct buf *out, const struct result *result)
     return failed != 0 ? -1 : append_element(out, "return_value", buf_span(&text));
 }
 
+/* ["numpy","pandas"] */
+static int append_package_names(struct buf *out, const struct outcome *outcome)
+{
+    for (size_t i = 0; i < outcome->package_count; i++) {
+        if (buf_append_char(out, i == 0 ? '[' : ',') != 0 ||
+            jtext_append_string(out, span_of(outcome->packages[i].name)) != 0) {
+            return -1;
+        }
+    }
+    return buf_append_text(out, outcome->package_count == 0 ? "[]" : "]");
+}
+
+static int append_dependencies_element(struct buf *out, const struct outcome *outcome)
+{
+    static const char element[] = "dependencies";
+    cleanup_buf struct buf names;
+    buf_init(&names, out->bytes_max);
+    if (outcome->package_count == 0) {
+        return 0;
+    }
+    if (append_package_names(&names, outcome) != 0 ||
+        buf_append_format(out, "\n<%s>", element) != 0 ||
+        escape_append(out, element, buf_span(&names)) != 0) {
+        return -1;
+    }
+    return buf_append_format(out, "</%s>", element);
+}
+
+/* The end of an installation's log, from the beginning of a line: a model reads it. */
+static struct span log_end(struct span log)
+{
+    const char *end = log.base + log.len;
+    if (log.len <= LIMIT_INSTALL_LOG_TEXT_BYTES) {
+        return log;
+    }
+    const char *start = end - LIMIT_INSTALL_LOG_TEXT_BYTES;
+    const char *newline = memchr(start, '\n', LIMIT_INSTALL_LOG_TEXT_BYTES);
+    start = newline == NULL ? start : newline + 1;
+    return (struct span){start, (size_t)(end - start)};
+}
+
+/* What to say of an outcome that is no success, after the log of a failed installation. */
+static int append_error_text(struct buf *out, const struct outcome *outcome)
+{
+    struct span log = log_end(outcome->install_log);
+    if (outcome->status == OUTCOME_INSTALL_ERROR && log.len > 0 &&
+        (utf8_append_lossy(out, log) != 0 ||
+         (log.base[log.len - 1] != '\n' && buf_append_char(out, '\n') != 0))) {
+        return -1;
+    }
+    return utf8_append_lossy(out, result_error_text(outcome));
+}
+
 static int append_xml(struct buf *out, const struct result *result)
 {
     const struct outcome *outcome = result->outcome;
+    cleanup_buf struct buf error;
+    buf_init(&error, out->bytes_max);
     if (buf_append_format(out, "<status>%s</status>", outcome_status_name(outcome->status)) != 0 ||
-        append_output_element(out, result) != 0) {
+        append_dependencies_element(out, outcome) != 0 || append_output_element(out, result) != 0) {
         return -1;
     }
     if (outcome->status == OUTCOME_SUCCESS) {
         return append_value_element(out, result);
     }
-    return append_element(out, "error", result_error_text(outcome));
+    if (append_error_text(&error, outcome) != 0) {
+        return -1;
+    }
+    return append_element(out, "error", buf_span(&error));
 }
 
 static int append_value_or_null(struct buf *out, const struct result *result)
@@ -193,9 +257,16 @@ static int append_line_array(struct buf *out, const struct transcript *transcrip
 
 static int append_json(struct buf *out, const struct result *result)
 {
-    enum outcome_status status = result->outcome->status;
-    if (buf_append_format(out, "{\"status\":\"%s\",\"output\":", outcome_status_name(status)) !=
-            0 ||
+    const struct outcome *outcome = result->outcome;
+    enum outcome_status status = outcome->status;
+    if (buf_append_format(out, "{\"status\":\"%s\"", outcome_status_name(status)) != 0) {
+        return -1;
+    }
+    if (outcome->package_count > 0 && (buf_append_text(out, ",\"dependencies\":") != 0 ||
+                                       append_package_names(out, outcome) != 0)) {
+        return -1;
+    }
+    if (buf_append_text(out, ",\"output\":") != 0 ||
         append_line_array(out, result->transcript) != 0) {
         return -1;
     }
@@ -204,8 +275,11 @@ static int append_json(struct buf *out, const struct result *result)
         failed = buf_append_text(out, ",\"return_value\":") != 0 ||
                  append_value_or_null(out, result) != 0;
     } else {
-        failed = buf_append_text(out, ",\"error\":") != 0 ||
-                 jtext_append_string(out, result_error_text(result->outcome)) != 0;
+        cleanup_buf struct buf error;
+        buf_init(&error, out->bytes_max);
+        failed = append_error_text(&error, outcome) != 0 ||
+                 buf_append_text(out, ",\"error\":") != 0 ||
+                 jtext_append_string(out, buf_span(&error)) != 0;
     }
     return failed ? -1 : buf_append_char(out, '}');
 }
@@ -282,16 +356,43 @@ static int append_limits(struct buf *out, uint32_t limits)
     return buf_append_text(out, *before == '[' ? "[]" : "]");
 }
 
+static int append_packages(struct buf *out, const struct outcome *outcome)
+{
+    for (size_t i = 0; i < outcome->package_count; i++) {
+        const struct outcome_package *package = &outcome->packages[i];
+        if (buf_append_text(out, i == 0 ? "[{\"name\":" : ",{\"name\":") != 0 ||
+            jtext_append_string(out, span_of(package->name)) != 0 ||
+            append_member(out, "version", span_of(package->version)) != 0 ||
+            append_member(out, "sha256", span_of(package->sha256)) != 0 ||
+            buf_append_char(out, '}') != 0) {
+            return -1;
+        }
+    }
+    return buf_append_text(out, outcome->package_count == 0 ? "[]" : "]");
+}
+
+/* What was installed for the program, or why that failed. */
+static int append_installation(struct buf *out, const struct outcome *outcome)
+{
+    if (buf_append_text(out, ",\"dependencies\":") != 0 || append_packages(out, outcome) != 0) {
+        return -1;
+    }
+    return outcome->status != OUTCOME_INSTALL_ERROR
+               ? 0
+               : append_member(out, "install_log", outcome->install_log);
+}
+
 static int append_measures(struct buf *out, const struct result *result)
 {
     const struct outcome *o = result->outcome;
     bool truncated = o->output_truncated || result->transcript->truncated;
     return buf_append_format(out,
-                             ",\"truncated\":%s,\"timings\":{\"queue_ms\":%.3f,\"wall_ms\":%.3f,"
-                             "\"cpu_ms\":%.3f},\"memory_bytes\":%llu}",
-                             truncated ? "true" : "false", (double)o->queue_us / 1000,
-                             (double)o->wall_us / 1000, (double)o->cpu_us / 1000,
-                             (unsigned long long)o->memory_bytes);
+                             ",\"truncated\":%s,\"timings\":{\"install_ms\":%.3f,"
+                             "\"queue_ms\":%.3f,\"wall_ms\":%.3f,\"cpu_ms\":%.3f},"
+                             "\"memory_bytes\":%llu}",
+                             truncated ? "true" : "false", (double)o->install_us / 1000,
+                             (double)o->queue_us / 1000, (double)o->wall_us / 1000,
+                             (double)o->cpu_us / 1000, (unsigned long long)o->memory_bytes);
 }
 
 int result_append_structured(struct buf *out, const struct result *result)
@@ -311,7 +412,7 @@ int result_append_structured(struct buf *out, const struct result *result)
         return -1;
     }
     if (buf_append_text(out, ",\"error\":") != 0 || append_error(out, outcome) != 0 ||
-        buf_append_text(out, ",\"dependencies\":[],\"limits\":") != 0 ||
+        append_installation(out, outcome) != 0 || buf_append_text(out, ",\"limits\":") != 0 ||
         append_limits(out, outcome->limits) != 0) {
         return -1;
     }

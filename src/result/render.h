@@ -2,11 +2,14 @@
  * The only place that turns an outcome and what was printed into something to be read: the text
  * that mcp-run-python's clients know, its JSON mode, and structured content. Runs in `vitrine`.
  *
- * Text ("xml" mode): <status>, <output>, <return_value>, <error>, each on lines of its own, joined
- * by newlines; empty ones are left out. A return value is JSON with an indent of two; a str is
- * printed raw. The insides go through escape_append().
+ * Text ("xml" mode): <status>, <dependencies>, <output>, <return_value>, <error>, each on lines of
+ * its own, joined by newlines; empty ones are left out. Dependencies are a JSON array of the names
+ * of what was installed, on one line. A return value is JSON with an indent of two; a str is
+ * printed raw. The error of an installation has its log before it. The insides go through
+ * escape_append().
  *
- * JSON mode: {"status", "output": [lines], "return_value"} or {"status", "output", "error"}.
+ * JSON mode: {"status", "output": [lines], "return_value"} or {"status", "output", "error"}, with
+ * "dependencies" behind the status where there are any.
  *
  * Structured content: one JSON object, as result_schema_json describes it.
  */

@@ -113,6 +113,34 @@ def test_environment_variables(vitrine: Program) -> None:
     assert done.stdout == b"1 x=y False\n"
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("VITRINE_DEPS", "-x", b"is no requirement"),
+        ("VITRINE_MIRROR", "/srv/wheels\nftp://example.org", b'"ftp://example.org" is neither'),
+        ("VITRINE_INDEX_URL", "example.org", b"is no https:// address"),
+        ("VITRINE_EXCLUDE_NEWER", "soon", b'"soon" is no date'),
+    ],
+)
+def test_bad_package_options_from_the_environment(
+    vitrine: Program, variable: str, value: str, said: bytes
+) -> None:
+    done = vitrine("run", "-c", "1", env={variable: value})
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"vitrine: environment variable {variable}: ".encode())
+    assert said in done.stderr
+
+
+def test_standard_library_alone(vitrine: Program, tmp_path: Path) -> None:
+    """Without packages nothing is looked for, and nothing is written."""
+    cache = tmp_path / "cache"
+    code = "try:\n    import numpy\nexcept ImportError as error:\n    print(error)"
+    done = vitrine("run", "--no-install", "--cache-dir", cache, "-c", code)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == b"No module named 'numpy'\n"
+    assert not cache.exists()
+
+
 def test_options_from_the_environment(vitrine: Program) -> None:
     env = {"VITRINE_TIMEOUT": "300ms", "VITRINE_ENV": "A=1\nB=2"}
     code = "import os\nprint(os.environ['A'], os.environ['B'], flush=True)\nwhile True: pass"
@@ -282,6 +310,19 @@ def test_color(vitrine: Program) -> None:
         ["run", "--memory", "1", "x.py"],
         ["run", "--env", "NOVALUE", "x.py"],
         ["run", "--color", "blue", "x.py"],
+        ["run", "--deps", "", "x.py"],
+        ["run", "--deps", "numpy,,pandas", "x.py"],
+        ["run", "--deps", "-r requirements.txt", "x.py"],
+        ["run", "--deps", "numpy", "--no-install", "x.py"],
+        ["run", "--index-url", "http://example.org/simple", "x.py"],
+        ["run", "--index-url", "example.org", "x.py"],
+        ["run", "--mirror", "http://example.org", "x.py"],
+        ["run", "--exclude-newer", "2026-02-30", "x.py"],
+        ["run", "--environment-memory", "1G", "x.py"],
+        ["run", "--all", "x.py"],
+        ["warmup", "numpy"],
+        ["warmup", "--no-install"],
+        ["stdio", "--environment-memory", "1K"],
         ["stdio", "extra"],
         ["stdio", "--max-cells", "0"],
         ["help", "fly"],
@@ -308,6 +349,7 @@ def test_missing_parts(vitrine: Program, tmp_path: Path) -> None:
         done = vitrine(*args)
         assert done.returncode == 125
         assert b"core.cwasm" in done.stderr
+    assert b"core.cwasm" in vitrine("warmup", *nowhere).stderr
     done = vitrine("run", "--cell", tmp_path / "none", "-c", "1")
     assert done.returncode == 125
     assert b"--cell" in done.stderr
@@ -356,7 +398,7 @@ def test_the_description_names_the_right_python(vitrine: Program) -> None:
 
 def test_help(vitrine: Program) -> None:
     overview = vitrine("--help").stdout.decode()
-    for command in ("run", "stdio", "version", "help", "completion"):
+    for command in ("run", "stdio", "warmup", "version", "help", "completion"):
         assert f"  {command} " in overview
         text = vitrine("help", command)
         assert text.returncode == 0

@@ -96,6 +96,35 @@ def test_calls_run_side_by_side(vitrine: Program) -> None:
     assert [result.is_error for result in results] == [False, True, False, True, False]
 
 
+def test_a_server_without_packages_says_so(vitrine: Program) -> None:
+    async def talk() -> None:
+        async with official(vitrine, "--no-install") as client:
+            tool = (await client.list_tools()).tools[0]
+            assert set(tool.input_schema["properties"]) == {"python_code", "global_variables"}
+            assert "no packages can be installed" in (tool.description or "")
+            result = await client.call_tool("run_python_code", {"python_code": "import numpy"})
+            assert result.is_error
+            assert result.structured_content["error"]["type"] == "ModuleNotFoundError"
+            assert result.structured_content["dependencies"] == []
+
+    run(talk())
+
+
+def test_wrong_dependencies_are_explained(vitrine: Program) -> None:
+    async def talk() -> None:
+        async with official(vitrine) as client:
+            description = (await client.list_tools()).tools[0].description or ""
+            assert "installed when the code imports them" in description
+            for wrong in ("numpy", ["--pre"], [""], [1], {"numpy": "2"}):
+                arguments = {"python_code": "1", "dependencies": wrong}
+                result = await client.call_tool("run_python_code", arguments)
+                assert result.is_error
+                assert result.structured_content["status"] == "refused"
+                assert "dependencies" in result.structured_content["error"]["message"]
+
+    run(talk())
+
+
 def test_unknown_tool(vitrine: Program) -> None:
     async def talk() -> None:
         async with official(vitrine) as client:

@@ -9,7 +9,9 @@
 
 #include <cmocka.h>
 
+#include "cli/option_values.h"
 #include "cli/options.h"
+#include "cli/progress.h"
 #include "cli/terminal.h"
 #include "cli/usage.h"
 
@@ -117,6 +119,204 @@ static void lists_and_levels_add_up(void **state)
     assert_int_equal(options.verbosity, 2);
 }
 
+static void requirements_are_taken_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *items; /* each with a bar behind it */
+    } cases[] = {
+        {"numpy", "numpy|"},
+        {"numpy,pandas", "numpy|pandas|"},
+        {" numpy , pandas ", "numpy|pandas|"},
+        {"numpy>=1,<2", "numpy>=1,<2|"},
+        {"numpy >= 1, < 2 , pandas", "numpy >= 1, < 2|pandas|"},
+        {"uvicorn[standard,watch],x", "uvicorn[standard,watch]|x|"},
+        {"a (>=1,<2),b", "a (>=1,<2)|b|"},
+        {"a; python_version in '3.8,3.9', b", "a; python_version in '3.8,3.9'|b|"},
+        {"a; sys_platform == \"a,b\",b", "a; sys_platform == \"a,b\"|b|"},
+        {"a\nb>1,\n c", "a|b>1|c|"},
+        {"a\nb>1\n\n c\n", "a|b>1|c|"},
+        {"a,7zip", "a|7zip|"},
+        {"a==1,!=2,~=3,<=4,b", "a==1,!=2,~=3,<=4|b|"},
+        {"a]],b", "a]]|b|"},
+        {"", NULL},
+        {" ,", NULL},
+        {",a", NULL},
+        {"a,,b", NULL},
+        {"a,", NULL},
+        {"-r file", NULL},
+        {"--index-url=https://example.org/", NULL},
+        {"./here", NULL},
+        {"a\x01", NULL},
+        {"a\xFF", NULL},
+        {"a\tb\x7F", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct option_list list = {.count = 0};
+        int failed = option_add_requirements(&list, cases[i].text, &err);
+        assert_int_equal(failed, cases[i].items == NULL ? -1 : 0);
+        assert_null(list.items[list.count]);
+        if (failed != 0) {
+            assert_int_equal(list.count, 0);
+            continue;
+        }
+        char joined[200] = "";
+        for (unsigned k = 0; k < list.count; k++) {
+            strncat(joined, list.items[k], 80);
+            strncat(joined, "|", 2);
+        }
+        assert_string_equal(joined, cases[i].items);
+    }
+}
+
+static void requirements_have_limits(void **state)
+{
+    (void)state;
+    struct option_list list = {.count = 0};
+    cleanup_buf struct buf text;
+    buf_init(&text, 1 << 20);
+    for (unsigned i = 0; i <= LIMIT_REQUIREMENTS_MAX; i++) {
+        buf_append_text(&text, "a,");
+    }
+    text.base[text.len - 1] = '\0';
+    assert_int_equal(option_add_requirements(&list, text.base, &err), -1);
+    assert_int_equal(list.count, 0);
+    text.base[text.len - 3] = '\0';
+    assert_int_equal(option_add_requirements(&list, text.base, &err), 0);
+    assert_int_equal(list.count, LIMIT_REQUIREMENTS_MAX);
+    list.count = 0;
+    buf_clear(&text);
+    for (unsigned i = 0; i <= LIMIT_REQUIREMENT_BYTES_MAX; i++) {
+        buf_append_char(&text, 'a');
+    }
+    buf_append_char(&text, '\0');
+    assert_int_equal(option_add_requirements(&list, text.base, &err), -1);
+    assert_int_equal(option_add_requirements(&list, text.base + 1, &err), 0);
+}
+
+static void sources_are_folders_or_https(void **state)
+{
+    (void)state;
+    static const char *const bad_urls[] = {"",          "http://a.org/",  "https://", "https:///x",
+                                           "file:///x", "ftp://a.org/x/", "a.org"};
+    struct option_list list = {.count = 0};
+    for (size_t i = 0; i < sizeof bad_urls / sizeof *bad_urls; i++) {
+        assert_int_equal(option_add_url(&list, bad_urls[i], &err), -1);
+        bool is_path = i == 6;
+        assert_int_equal(option_add_mirror(&list, bad_urls[i], &err), is_path ? 0 : -1);
+    }
+    assert_int_equal(list.count, 1);
+    assert_int_equal(option_add_url(&list, "HTTPS://a.org/simple", &err), 0);
+    assert_int_equal(option_add_mirror(&list, "/srv/wheels", &err), 0);
+    assert_int_equal(option_add_mirror(&list, "a:b/https://c", &err), 0);
+    assert_int_equal(option_add_mirror(&list, "https://a.org", &err), 0);
+    while (list.count < LIMIT_SOURCES_MAX) {
+        assert_int_equal(option_add_mirror(&list, "x", &err), 0);
+    }
+    assert_int_equal(option_add_mirror(&list, "x", &err), -1);
+}
+
+static void times_are_checked(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *time; /* NULL: refused */
+    } cases[] = {
+        {"2026-01-31", "2026-01-31T23:59:59Z"},
+        {"2024-02-29", "2024-02-29T23:59:59Z"},
+        {"2000-02-29", "2000-02-29T23:59:59Z"},
+        {"2026-01-31T12:30:00Z", "2026-01-31T12:30:00Z"},
+        {"2026-01-31t12:30:60z", "2026-01-31T12:30:60Z"},
+        {"2026-01-31 12:30:00.125+05:30", "2026-01-31T12:30:00.125+05:30"},
+        {"2026-01-31T12:30:00-08:00", "2026-01-31T12:30:00-08:00"},
+        {"2025-02-29", NULL},
+        {"1900-02-29", NULL},
+        {"2026-13-01", NULL},
+        {"2026-00-01", NULL},
+        {"2026-04-31", NULL},
+        {"2026-4-1", NULL},
+        {"26-04-01", NULL},
+        {"yesterday", NULL},
+        {"", NULL},
+        {"2026-01-31T", NULL},
+        {"2026-01-31T12:30", NULL},
+        {"2026-01-31T12:30:00", NULL},
+        {"2026-01-31T24:00:00Z", NULL},
+        {"2026-01-31T12:60:00Z", NULL},
+        {"2026-01-31T12:30:00.Z", NULL},
+        {"2026-01-31T12:30:00Zx", NULL},
+        {"2026-01-31T12:30:00+0530", NULL},
+        {"2026-01-31T12:30:00+24:00", NULL},
+        {"2026-01-31T12:30:00.12345678901234567890123456789Z", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char time[OPTION_TIME_MAX];
+        assert_int_equal(option_set_time(time, cases[i].text, &err),
+                         cases[i].time == NULL ? -1 : 0);
+        if (cases[i].time != NULL) {
+            assert_string_equal(time, cases[i].time);
+        }
+    }
+}
+
+static void lists_of_arguments_replace_those_of_variables(void **state)
+{
+    (void)state;
+    setenv("VITRINE_DEPS", "a,b>=1,<2\nc", 1);
+    setenv("VITRINE_MIRROR", "/one\nhttps://two.org/x\n", 1);
+    setenv("VITRINE_CACHE", "/c", 1);
+    assert_int_equal(PARSE("stdio", "--exclude-newer=2026-01-31"), 0);
+    assert_int_equal(options.dependencies.count, 3);
+    assert_string_equal(options.dependencies.items[1], "b>=1,<2");
+    assert_int_equal(options.mirrors.count, 2);
+    assert_string_equal(options.mirrors.items[1], "https://two.org/x");
+    assert_string_equal(options.cache_dir, "/c");
+    assert_string_equal(options.exclude_newer, "2026-01-31T23:59:59Z");
+    assert_int_equal(
+        PARSE("warmup", "--dependencies", "d", "--deps=e,f", "--mirror", "/three", "--offline"), 0);
+    assert_int_equal(options.dependencies.count, 3);
+    assert_string_equal(options.dependencies.items[0], "d");
+    assert_string_equal(options.dependencies.items[2], "f");
+    assert_null(options.dependencies.items[3]);
+    assert_int_equal(options.mirrors.count, 1);
+    assert_true(options.is_offline);
+    assert_int_equal(PARSE("run", "--no-install", "x"), -1);
+    assert_non_null(strstr(err.text, "--no-install and --deps a"));
+    setenv("VITRINE_MIRROR", "http://two.org", 1);
+    assert_int_equal(PARSE("run", "x"), -1);
+    assert_non_null(strstr(err.text, "VITRINE_MIRROR"));
+    unsetenv("VITRINE_DEPS");
+    unsetenv("VITRINE_MIRROR");
+    unsetenv("VITRINE_CACHE");
+}
+
+static void progress_lines_are_harmless(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        unsigned columns;
+        const char *shown;
+    } cases[] = {
+        {"fetching numpy", 80, "fetching numpy"},
+        {"fetching numpy", 8, "fetching"},
+        {"\xC3\xA9\xC3\xA9\xC3\xA9", 2, "\xC3\xA9\xC3\xA9"},
+        {"a\x1B[31mb\rc\nd", 80, "a [31mb c d"},
+        {"\x1B]0;t\x07", 80, " ]0;t "},
+        {"\xE2\x80\xAEx\xFF", 80, "\xEF\xBF\xBDx\xEF\xBF\xBD"},
+        {"", 80, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cleanup_buf struct buf out;
+        buf_init(&out, 1000);
+        assert_int_equal(progress_append_line(&out, span_of(cases[i].line), cases[i].columns), 0);
+        assert_int_equal(buf_append_char(&out, '\0'), 0);
+        assert_string_equal(out.base, cases[i].shown);
+    }
+}
+
 static void mistakes_are_named(void **state)
 {
     (void)state;
@@ -138,6 +338,13 @@ static void mistakes_are_named(void **state)
     assert_int_equal(PARSE("run", "--color", "blue", "x"), -1);
     assert_int_equal(PARSE("run"), -1);
     assert_int_equal(PARSE("stdio", "extra"), -1);
+    assert_int_equal(PARSE("warmup", "numpy"), -1);
+    assert_int_equal(PARSE("warmup", "--no-install"), -1);
+    assert_int_equal(PARSE("run", "--deps", "-r x", "x"), -1);
+    assert_non_null(strstr(err.text, "option --deps: \"-r x\""));
+    assert_int_equal(PARSE("run", "--index-url", "http://a.org/simple", "x"), -1);
+    assert_int_equal(PARSE("run", "--exclude-newer", "soon", "x"), -1);
+    assert_int_equal(PARSE("stdio", "--environment-memory", "1M"), -1);
     assert_int_equal(PARSE("stdio", "--json"), -1);
     assert_int_equal(err.code, ERR_USAGE);
 }
@@ -258,6 +465,12 @@ int main(void)
         cmocka_unit_test(measures_have_units),
         cmocka_unit_test(arguments_of_the_program_are_left_alone),
         cmocka_unit_test(lists_and_levels_add_up),
+        cmocka_unit_test(requirements_are_taken_apart),
+        cmocka_unit_test(requirements_have_limits),
+        cmocka_unit_test(sources_are_folders_or_https),
+        cmocka_unit_test(times_are_checked),
+        cmocka_unit_test(lists_of_arguments_replace_those_of_variables),
+        cmocka_unit_test(progress_lines_are_harmless),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(environment_stands_behind_arguments),
         cmocka_unit_test(every_option_is_told_of),

@@ -1,5 +1,5 @@
 /* mcp: JSON-RPC's strictness, every protocol revision, calls side by side, logs, cancellation. The
- * pool is a stand-in; answers are read by jansson. */
+ * packages are a stand-in; answers are read by jansson. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,8 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "fake_pool.h"
+#include "base/limits.h"
+#include "fake_packages.h"
 #include "mcp/session.h"
 
 enum { MESSAGES_MAX = 64 };
@@ -51,8 +52,10 @@ static int set_up(void **state)
 {
     (void)state;
     uv_loop_init(&loop);
-    struct mcp_config config = {
-        .loop = &loop, .pool = fake_pool_reset(), .limits = run_limits_default()};
+    struct mcp_config config = {.loop = &loop,
+                                .packages = fake_packages_reset(),
+                                .installs = true,
+                                .limits = run_limits_default()};
     struct mcp_events events = {
         .send = keep_message, .is_congested = say_congested, .idle = count_idle};
     session = mcp_session_new(&config, &events);
@@ -177,7 +180,7 @@ static void ids_come_back_as_they_were(void **state)
     (void)state;
     static const char *const ids[] = {
         "0", "-7", "123456789012345678901234567890", "\"\"", "\"a\\u0041\\\"\"", "\"1\"", "-0"};
-    struct mcp_config config = {.loop = &loop, .pool = fake_pool_reset()};
+    struct mcp_config config = {.loop = &loop, .packages = fake_packages_reset()};
     struct mcp_events events = {
         .send = keep_raw, .is_congested = say_congested, .idle = count_idle};
     struct mcp_session *other = mcp_session_new(&config, &events);
@@ -264,7 +267,11 @@ static void tools_are_listed_as_each_version_has_them(void **state)
         "{\"type\":\"object\",\"properties\":{\"python_code\":{\"type\":\"string\","
         "\"description\":\"Python code to run\"},\"global_variables\":{\"type\":\"object\","
         "\"additionalProperties\":{},\"default\":{},\"description\":\"Map of global variables in "
-        "context when the code is executed\"}},\"required\":[\"python_code\"],"
+        "context when the code is executed\"},\"dependencies\":{\"type\":\"array\",\"items\":{"
+        "\"type\":\"string\"},\"default\":[],\"description\":\"Requirements (PEP 508) to install "
+        "before running, e.g. [\\\"numpy\\\", \\\"pandas>=2\\\"]. What the code imports is "
+        "installed "
+        "without being named here\"}},\"required\":[\"python_code\"],"
         "\"additionalProperties\":false,\"$schema\":\"http://json-schema.org/draft-07/schema#\"}",
         0, NULL);
     assert_true(json_equal(json_object_get(tool, "inputSchema"), expected));
@@ -387,6 +394,15 @@ static void bad_calls_are_explained(void **state)
         "\"arguments\":{\"python_code\":5}",
         "\"arguments\":{\"python_code\":\"x\",\"global_variables\":[]}",
         "\"arguments\":{\"python_code\":\"x\",\"other\":1}",
+        "\"arguments\":{\"python_code\":\"x\",\"dependencies\":\"numpy\"}",
+        "\"arguments\":{\"python_code\":\"x\",\"dependencies\":null}",
+        "\"arguments\":{\"python_code\":\"x\",\"dependencies\":{\"numpy\":1}}",
+        "\"arguments\":{\"python_code\":\"x\",\"dependencies\":[\"numpy\",1]}",
+        "\"arguments\":{\"python_code\":\"x\",\"dependencies\":[\"\"]}",
+        "\"arguments\":{\"python_code\":\"x\",\"dependencies\":[\" numpy\"]}",
+        "\"arguments\":{\"python_code\":\"x\",\"dependencies\":[\"--index-url=https://e.org\"]}",
+        "\"arguments\":{\"python_code\":\"x\",\"dependencies\":[\"numpy\\u0000\"]}",
+        "\"arguments\":{\"python_code\":\"x\",\"dependencies\":[\"numpy\\nscipy\"]}",
         "\"_meta\":{}",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -409,6 +425,100 @@ static void bad_calls_are_explained(void **state)
     call("1", "\"arguments\":{\"python_code\":\"\"}");
     assert_non_null(strstr(content_text(last()), "busy"));
     assert_int_equal(fake_run_count, 0);
+}
+
+static void dependencies_are_passed_on(void **state)
+{
+    (void)state;
+    call("1", "\"arguments\":{\"python_code\":\"x\",\"dependencies\":[\"num\\u0070y\","
+              "\"pandas[excel]>=2,<3; python_version > '3.9'\"]}");
+    call("2", "\"arguments\":{\"dependencies\":[],\"python_code\":\"x\"}");
+    assert_string_equal(fake_runs[0].dependencies,
+                        "numpy\npandas[excel]>=2,<3; python_version > '3.9'\n");
+    assert_string_equal(fake_runs[1].dependencies, "");
+    struct outcome_package packages[] = {{"numpy", "2.4.3", "ab"}, {"pandas", "3.0.1", "cd"}};
+    struct outcome outcome = {.packages = packages, .package_count = 2, .install_us = 1500};
+    fake_end(0, &outcome);
+    assert_string_equal(
+        content_text(last()),
+        "<status>success</status>\n<dependencies>[\"numpy\",\"pandas\"]</dependencies>");
+    json_t *structured = json_object_get(result(last()), "structuredContent");
+    json_t *second = json_array_get(json_object_get(structured, "dependencies"), 1);
+    assert_string_equal(text_at(second, "version"), "3.0.1");
+    fake_end(1, &success);
+}
+
+static void dependencies_have_limits(void **state)
+{
+    (void)state;
+    for (unsigned over = 0; over < 2; over++) {
+        cleanup_buf struct buf text;
+        buf_init(&text, 1 << 22);
+        buf_append_format(&text,
+                          "{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":\"tools/call\",\"params\":{"
+                          "\"name\":\"run_python_code\",\"arguments\":{\"python_code\":\"\","
+                          "\"dependencies\":[",
+                          over);
+        for (unsigned i = 0; i < LIMIT_REQUIREMENTS_MAX + over; i++) {
+            buf_append_format(&text, "%s\"%0*d\"", i == 0 ? "" : ",",
+                              (int)LIMIT_REQUIREMENT_BYTES_MAX, 1);
+        }
+        buf_append_text(&text, "]}}}");
+        mcp_session_receive(session, buf_span(&text));
+    }
+    assert_non_null(strstr(content_text(last()), "more than 256 requirements"));
+    assert_int_equal(fake_run_count, 1);
+    assert_int_equal(fake_runs[0].dependency_count, LIMIT_REQUIREMENTS_MAX);
+    fake_end(0, &success);
+}
+
+static void servers_without_packages_say_so(void **state)
+{
+    (void)state;
+    struct mcp_config config = {
+        .loop = &loop, .packages = fake_packages_reset(), .limits = run_limits_default()};
+    struct mcp_events events = {
+        .send = keep_message, .is_congested = say_congested, .idle = count_idle};
+    struct mcp_session *other = mcp_session_new(&config, &events);
+    mcp_session_receive(other, span_of("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}"));
+    json_t *tool = json_array_get(json_object_get(result(last()), "tools"), 0);
+    json_t *properties = json_object_get(json_object_get(tool, "inputSchema"), "properties");
+    assert_int_equal(json_object_size(properties), 2);
+    assert_non_null(strstr(text_at(tool, "description"), "no packages can be installed"));
+    mcp_session_receive(other, span_of("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\","
+                                       "\"params\":{\"name\":\"run_python_code\",\"arguments\":{"
+                                       "\"python_code\":\"\",\"dependencies\":[]}}}"));
+    assert_non_null(strstr(content_text(last()), "installs no packages"));
+    assert_int_equal(fake_run_count, 0);
+    mcp_session_free(other);
+}
+
+static void installations_are_logged(void **state)
+{
+    (void)state;
+    ask("{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"logging/setLevel\",\"params\":{\"level\":"
+        "\"debug\"}}");
+    call("3", "\"arguments\":{\"python_code\":\"\"}");
+    static const char *const names[] = {"debug", "info", "warning"};
+    for (unsigned level = PACKAGES_DEBUG; level <= PACKAGES_WARNING; level++) {
+        fake_log(0, (enum packages_level)level, "numpy \"2\"");
+        json_t *params = json_object_get(last(), "params");
+        assert_string_equal(text_at(params, "level"), names[level]);
+        assert_string_equal(text_at(params, "data"), "numpy \"2\"");
+    }
+    unsigned before = message_count;
+    struct outcome outcome = {.status = OUTCOME_INSTALL_ERROR,
+                              .error_message = span_of("no such package: numpi"),
+                              .install_log = span_of("Looking for numpi\nERROR: nothing")};
+    fake_end(0, &outcome);
+    assert_int_equal(message_count, before + 2);
+    json_t *params = json_object_get(messages[before], "params");
+    assert_string_equal(text_at(params, "level"), "error");
+    assert_string_equal(text_at(params, "data"), "no such package: numpi");
+    assert_string_equal(content_text(last()),
+                        "<status>install-error</status>\n<error>\nLooking for numpi\n"
+                        "ERROR: nothing\nno such package: numpi\n</error>");
+    assert_true(json_is_true(json_object_get(result(last()), "isError")));
 }
 
 static void output_is_logged_when_asked_for(void **state)
@@ -526,6 +636,28 @@ static void long_calls_show_progress(void **state)
     fake_end(0, &success);
 }
 
+static void progress_tells_of_an_installation(void **state)
+{
+    (void)state;
+    call("1", "\"arguments\":{\"python_code\":\"\"},\"_meta\":{\"progressToken\":\"p\"}");
+    fake_install(0, true);
+    assert_int_equal(message_count, 1);
+    json_t *params = json_object_get(messages[0], "params");
+    assert_string_equal(text_at(params, "message"), "installing");
+    assert_null(json_object_get(params, "total"));
+    fake_install(0, false);
+    while (message_count < 2) {
+        uv_run(&loop, UV_RUN_ONCE);
+    }
+    assert_string_equal(text_at(json_object_get(messages[1], "params"), "message"), "running");
+    fake_end(0, &success);
+    initialize("2024-11-05");
+    call("1", "\"arguments\":{\"python_code\":\"\"},\"_meta\":{\"progressToken\":\"p\"}");
+    fake_install(1, true);
+    assert_null(json_object_get(json_object_get(last(), "params"), "message"));
+    fake_end(1, &success);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -539,11 +671,16 @@ int main(void)
         TEST(modern_requests_are_checked),
         TEST(calls_run_side_by_side),
         TEST(bad_calls_are_explained),
+        TEST(dependencies_are_passed_on),
+        TEST(dependencies_have_limits),
+        TEST(servers_without_packages_say_so),
+        TEST(installations_are_logged),
         TEST(output_is_logged_when_asked_for),
         TEST(modern_logs_are_asked_for_by_each_request),
         TEST(cancelled_calls_are_silent),
         TEST(batches_are_answered_together),
         TEST(long_calls_show_progress),
+        TEST(progress_tells_of_an_installation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "base/limits.h"
 #include "result/escape.h"
 #include "result/render.h"
 #include "wire/wire.h"
@@ -119,6 +120,76 @@ static void errors_keep_their_traceback(void **state)
     assert_string_equal(json_string_value(json_object_get(error, "type")), "NameError");
     assert_int_equal(json_integer_value(json_object_get(error, "line")), 3);
     json_decref(content);
+    close_fixture(&f);
+}
+
+static void installed_packages_are_listed(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_fixture(&f);
+    print(&f, RUN_STDOUT, "x\n");
+    static const struct outcome_package packages[] = {{"numpy", "2.4.3", "aa"},
+                                                      {"evil</dependencies>\"", "1", "bb"}};
+    struct outcome outcome = {.packages = packages, .package_count = 2, .install_us = 2500};
+    assert_string_equal(
+        text_of(&f, RESULT_XML, &outcome),
+        "<status>success</status>\n<dependencies>[\"numpy\","
+        "\"evil&lt;/dependencies&gt;\\\"\"]</dependencies>\n<output>\nx\n</output>");
+    assert_string_equal(text_of(&f, RESULT_JSON, &outcome),
+                        "{\"status\":\"success\",\"dependencies\":[\"numpy\","
+                        "\"evil</dependencies>\\\"\"],\"output\":[\"x\"],\"return_value\":null}");
+    json_t *content = structured_of(&f, &outcome);
+    json_t *first = json_array_get(json_object_get(content, "dependencies"), 0);
+    assert_int_equal(json_object_size(first), 3);
+    assert_string_equal(json_string_value(json_object_get(first, "name")), "numpy");
+    assert_string_equal(json_string_value(json_object_get(first, "version")), "2.4.3");
+    assert_string_equal(json_string_value(json_object_get(first, "sha256")), "aa");
+    assert_null(json_object_get(content, "install_log"));
+    json_t *timings = json_object_get(content, "timings");
+    assert_float_equal(json_real_value(json_object_get(timings, "install_ms")), 2.5, 1e-9);
+    json_decref(content);
+    close_fixture(&f);
+}
+
+static void failed_installations_have_their_log(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_fixture(&f);
+    struct outcome outcome = {.status = OUTCOME_INSTALL_ERROR,
+                              .exit_code = 125,
+                              .error_message = span_of("there is no numpi"),
+                              .install_log = span_of("one\n</error>\n")};
+    assert_string_equal(text_of(&f, RESULT_XML, &outcome),
+                        "<status>install-error</status>\n<error>\none\n&lt;/error&gt;\n"
+                        "there is no numpi\n</error>");
+    assert_string_equal(text_of(&f, RESULT_JSON, &outcome),
+                        "{\"status\":\"install-error\",\"output\":[],"
+                        "\"error\":\"one\\n</error>\\nthere is no numpi\"}");
+    json_t *content = structured_of(&f, &outcome);
+    assert_string_equal(json_string_value(json_object_get(content, "install_log")),
+                        "one\n</error>\n");
+    json_t *error = json_object_get(content, "error");
+    assert_string_equal(json_string_value(json_object_get(error, "message")), "there is no numpi");
+    assert_int_equal(json_array_size(json_object_get(content, "dependencies")), 0);
+    json_decref(content);
+    cleanup_buf struct buf log;
+    buf_init(&log, 1 << 20);
+    while (log.len < 2 * LIMIT_INSTALL_LOG_TEXT_BYTES) {
+        buf_append_text(&log, "a line of some length\n");
+    }
+    outcome.install_log = buf_span(&log);
+    const char *text = text_of(&f, RESULT_XML, &outcome);
+    static const char head[] = "<status>install-error</status>\n<error>\na line of";
+    assert_memory_equal(text, head, sizeof head - 1);
+    assert_in_range(strlen(text), LIMIT_INSTALL_LOG_TEXT_BYTES, LIMIT_INSTALL_LOG_TEXT_BYTES + 100);
+    outcome.install_log = (struct span){NULL, 0};
+    outcome.error_message = (struct span){NULL, 0};
+    assert_string_equal(text_of(&f, RESULT_XML, &outcome),
+                        "<status>install-error</status>\n<error>\n"
+                        "Packages could not be installed.\n</error>");
+    json_decref(structured_of(&f, &outcome));
     close_fixture(&f);
 }
 
@@ -279,6 +350,8 @@ int main(void)
         cmocka_unit_test(success_has_output_and_value),
         cmocka_unit_test(empty_parts_are_left_out),
         cmocka_unit_test(errors_keep_their_traceback),
+        cmocka_unit_test(installed_packages_are_listed),
+        cmocka_unit_test(failed_installations_have_their_log),
         cmocka_unit_test(structured_content_is_complete),
         cmocka_unit_test(hostile_values_stay_valid),
         cmocka_unit_test(deep_values_do_not_explode),

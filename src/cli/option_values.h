@@ -1,0 +1,25 @@
+/*
+ * Values of options that are more than a number or a word. Runs in `vitrine`; used by options.c.
+ *
+ * Each returns 0, or -1 with ERR_USAGE and a sentence that quotes what is wrong.
+ */
+#ifndef CLI_OPTION_VALUES_H
+#define CLI_OPTION_VALUES_H
+
+#include "cli/options.h"
+
+/*
+ * Appends the requirements (PEP 508) of a list such as "numpy, pandas>=2,<3, uvicorn[a,b]": one
+ * ends at a newline, and at a comma that a name follows and that stands in no brackets or quotes.
+ * Only their shape is looked at; pip reads them. Copies, for the life of the process.
+ */
+int option_add_requirements(struct option_list *list, const char *text, struct err *err);
+
+/* Each appends one, borrowed: a folder or an https address; an https address. */
+int option_add_mirror(struct option_list *list, const char *text, struct err *err);
+int option_add_url(struct option_list *list, const char *text, struct err *err);
+
+/* Takes an RFC 3339 time, or a date, which means its last second in UTC. */
+int option_set_time(char out[OPTION_TIME_MAX], const char *text, struct err *err);
+
+#endif
