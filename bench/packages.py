@@ -32,8 +32,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tools"))
 
-import cache  # noqa: E402
 from run import Bench, children, private_kib  # noqa: E402
+
+import cache  # noqa: E402
 
 PAUSE_MS = 40
 WARM = {
