@@ -8,7 +8,7 @@
 #include "base/limits.h"
 #include "wasmtime_c.h"
 
-enum { INSTANCES_MAX = 4, WASM_PAGE_BYTES = 65536 };
+enum { WASM_PAGE_BYTES = 65536 };
 
 struct engine {
     wasm_engine_t *engine;
@@ -27,8 +27,8 @@ struct host_call {
 struct engine_store {
     wasmtime_store_t *store;
     wasmtime_context_t *context;
-    size_t instance_count;
-    wasmtime_instance_t instances[INSTANCES_MAX];
+    unsigned call_depth;  /* engine_calls under way, each from a host function of the one before */
+    struct buf instances; /* of wasmtime_instance_t */
 };
 
 _Static_assert(sizeof(union engine_value) == sizeof(wasmtime_val_raw_t), "one value, one shape");
@@ -64,6 +64,28 @@ static int engine_fail(struct err *err, const char *what, wasmtime_error_t *erro
     return -1;
 }
 
+/* The first line of a message says what happened, unless a wasm backtrace comes before it. */
+static int trap_fail_text(struct err *err, const wasm_byte_vec_t *message)
+{
+    struct span text = {(const char *)message->data, message->size};
+    static const char cause[] = "Caused by:";
+    for (size_t i = 0; i + sizeof cause - 1 <= text.len; i++) {
+        if (memcmp(text.base + i, cause, sizeof cause - 1) == 0) {
+            text.base += i + sizeof cause - 1;
+            text.len -= i + sizeof cause - 1;
+            i = 0;
+        }
+    }
+    while (text.len > 0 && (*text.base == ' ' || *text.base == '\n')) {
+        text.base++;
+        text.len--;
+    }
+    const char *end = memchr(text.base, '\n', text.len);
+    return err_set(err, ERR_TRAP, "%.*s",
+                   (int)(end != NULL ? (size_t)(end - text.base) : strnlen(text.base, text.len)),
+                   text.base);
+}
+
 /* A trap's code is what callers act on; its text is for people. */
 static int trap_fail(struct err *err, wasm_trap_t *trap)
 {
@@ -73,13 +95,21 @@ static int trap_fail(struct err *err, wasm_trap_t *trap)
     if (wasmtime_trap_code(trap, &code) && code == WASMTIME_TRAP_CODE_STACK_OVERFLOW) {
         err_set(err, ERR_TRAP, "C stack overflow");
     } else {
-        /* The first line says what happened; a wasm backtrace may follow it. */
-        const char *text = (const char *)message.data;
-        const char *last = strstr(text, "Caused by:");
-        err_set(err, ERR_TRAP, "%s", last != NULL ? last + strlen("Caused by:") : text);
+        trap_fail_text(err, &message);
     }
     wasm_byte_vec_delete(&message);
     wasm_trap_delete(trap);
+    return -1;
+}
+
+/* What a host function stopped, and an exception that nobody caught, come as errors. */
+static int call_fail(struct err *err, wasmtime_error_t *error)
+{
+    wasm_byte_vec_t message;
+    wasmtime_error_message(error, &message);
+    trap_fail_text(err, &message);
+    wasm_byte_vec_delete(&message);
+    wasmtime_error_delete(error);
     return -1;
 }
 
@@ -190,14 +220,15 @@ static char type_letter(wasm_valtype_t *type)
     }
 }
 
-static void signature_write(wasm_functype_t *type, char out[ENGINE_SIGNATURE_MAX])
+/* False, and an empty text, when it does not fit. */
+static bool signature_write(wasm_functype_t *type, char *out, size_t size)
 {
     wasm_valtype_vec_t *params = wasm_functype_params(type);
     wasm_valtype_vec_t *results = wasm_functype_results(type);
     size_t at = 0;
     out[0] = '\0';
-    if (params->size + results->size + 2 > ENGINE_SIGNATURE_MAX) {
-        return;
+    if (params->size + results->size + 2 > size) {
+        return false;
     }
     for (size_t i = 0; i < params->size; i++) {
         out[at++] = type_letter(params->data[i]);
@@ -207,6 +238,7 @@ static void signature_write(wasm_functype_t *type, char out[ENGINE_SIGNATURE_MAX
         out[at++] = type_letter(results->data[i]);
     }
     out[at] = '\0';
+    return true;
 }
 
 static struct span name_span(const wasm_name_t *name)
@@ -226,11 +258,13 @@ struct engine_item engine_import_at(const struct engine_module *module, size_t i
     switch (wasm_externtype_kind(type)) {
     case WASM_EXTERN_FUNC:
         item.kind = ENGINE_FUNC;
-        signature_write(wasm_externtype_as_functype(type), item.signature);
+        (void)signature_write(wasm_externtype_as_functype(type), item.signature,
+                              sizeof item.signature);
         break;
     case WASM_EXTERN_GLOBAL: item.kind = ENGINE_GLOBAL; break;
     case WASM_EXTERN_TABLE: item.kind = ENGINE_TABLE; break;
     case WASM_EXTERN_MEMORY: item.kind = ENGINE_MEMORY; break;
+    case WASM_EXTERN_TAG: item.kind = ENGINE_TAG; break;
     default: item.kind = ENGINE_OTHER; break;
     }
     return item;
@@ -245,7 +279,9 @@ int engine_store_new(struct engine *engine, uint64_t memory_bytes_max, struct en
     }
     store->store = wasmtime_store_new(engine->engine, NULL, NULL);
     store->context = wasmtime_store_context(store->store);
-    wasmtime_store_limiter(store->store, (int64_t)memory_bytes_max, -1, -1, -1, -1);
+    wasmtime_store_limiter(store->store, (int64_t)memory_bytes_max, LIMIT_GUEST_TABLE_ENTRIES_MAX,
+                           LIMIT_INSTANCES_MAX, -1, -1);
+    buf_init(&store->instances, LIMIT_INSTANCES_MAX * sizeof(wasmtime_instance_t));
     *out = store;
     return 0;
 }
@@ -254,6 +290,7 @@ void engine_store_free(struct engine_store *store)
 {
     if (store != NULL) {
         wasmtime_store_delete(store->store);
+        buf_free(&store->instances);
         free(store);
     }
 }
@@ -287,15 +324,93 @@ void engine_func_for_import(struct engine_store *store, const struct engine_modu
     extern_put(out, &value);
 }
 
-int engine_global_new_i32(struct engine_store *store, uint32_t value, struct engine_extern *out,
-                          struct err *err)
+/* ---- Functions and globals made at run time ---------------------------------------------------
+ */
+
+static wasm_valtype_t *letter_type(char letter)
 {
-    wasm_globaltype_t *type = wasm_globaltype_new(wasm_valtype_new(WASM_I32), WASM_VAR);
+    switch (letter) {
+    case 'i': return wasm_valtype_new(WASM_I32);
+    case 'j': return wasm_valtype_new(WASM_I64);
+    case 'f': return wasm_valtype_new(WASM_F32);
+    default: return wasm_valtype_new(WASM_F64);
+    }
+}
+
+static wasm_valtype_vec_t letter_types(const char *letters, size_t count)
+{
+    wasm_valtype_vec_t types;
+    wasm_valtype_vec_new_uninitialized(&types, count);
+    for (size_t i = 0; i < count; i++) {
+        types.data[i] = letter_type(letters[i]);
+    }
+    return types;
+}
+
+static wasm_functype_t *signature_read(const char *signature, struct err *err)
+{
+    static const char letters[] = "ijfd";
+    size_t param_count = strspn(signature, letters);
+    const char *results_at = signature + param_count + (signature[param_count] == ':' ? 1 : 0);
+    size_t result_count = strspn(results_at, letters);
+    if (signature[param_count] != ':' || results_at[result_count] != '\0') {
+        err_set(err, ERR_FORMAT, "%.60s is not a signature", signature);
+        return NULL;
+    }
+    if (param_count > LIMIT_WASM_PARAMS_MAX || result_count > LIMIT_WASM_PARAMS_MAX) {
+        err_set(err, ERR_LIMIT, "a function of more than %u parameters", LIMIT_WASM_PARAMS_MAX);
+        return NULL;
+    }
+    wasm_valtype_vec_t params = letter_types(signature, param_count);
+    wasm_valtype_vec_t results = letter_types(results_at, result_count);
+    return wasm_functype_new(&params, &results); /* takes both */
+}
+
+int engine_func_new(struct engine_store *store, const char *signature, engine_host_fn fn,
+                    void *context, struct engine_extern *out, struct err *err)
+{
+    wasm_functype_t *type = signature_read(signature, err);
+    struct host_call *call = type == NULL ? NULL : malloc(sizeof *call);
+    if (type == NULL) {
+        return -1;
+    }
+    if (call == NULL) {
+        wasm_functype_delete(type);
+        return err_set(err, ERR_MEMORY, "no memory for a function");
+    }
+    *call = (struct host_call){fn, context};
+    wasmtime_extern_t value = {.kind = WASMTIME_EXTERN_FUNC};
+    wasmtime_func_new_unchecked(store->context, type, host_call_enter, call, free, &value.of.func);
+    wasm_functype_delete(type);
+    extern_put(out, &value);
+    return 0;
+}
+
+bool engine_func_signature(struct engine_store *store, const struct engine_extern *function,
+                           char *out, size_t size)
+{
+    wasmtime_extern_t value = extern_get(function);
+    assert(value.kind == WASMTIME_EXTERN_FUNC);
+    wasm_functype_t *type = wasmtime_func_type(store->context, &value.of.func);
+    bool fits = signature_write(type, out, size);
+    wasm_functype_delete(type);
+    return fits;
+}
+
+int engine_global_for_import(struct engine_store *store, const struct engine_module *module,
+                             size_t index, uint32_t value, struct engine_extern *out,
+                             struct err *err)
+{
+    assert(index < module->imports.size);
+    wasm_externtype_t *wanted = wasm_importtype_type(module->imports.data[index]);
+    wasm_globaltype_t *type = wasm_externtype_as_globaltype(wanted);
+    if (type == NULL || wasm_valtype_kind(wasm_globaltype_content(type)) != WASM_I32) {
+        return err_set(err, ERR_FORMAT, "an imported global is no 32-bit number");
+    }
     wasmtime_val_t initial = {.kind = WASMTIME_I32, .of.i32 = (int32_t)value};
     wasmtime_extern_t global = {.kind = WASMTIME_EXTERN_GLOBAL};
     wasmtime_error_t *error =
         wasmtime_global_new(store->context, type, &initial, &global.of.global);
-    wasm_globaltype_delete(type);
     if (error != NULL) {
         return engine_fail(err, "a global cannot be made", error);
     }
@@ -313,11 +428,25 @@ uint32_t engine_global_get_i32(struct engine_store *store, const struct engine_e
     return (uint32_t)got.of.i32;
 }
 
+void engine_global_set_i32(struct engine_store *store, const struct engine_extern *global,
+                           uint32_t value)
+{
+    wasmtime_extern_t to = extern_get(global);
+    assert(to.kind == WASMTIME_EXTERN_GLOBAL);
+    wasmtime_val_t number = {.kind = WASMTIME_I32, .of.i32 = (int32_t)value};
+    wasmtime_error_t *error = wasmtime_global_set(store->context, &to.of.global, &number);
+    assert(error == NULL); /* the caller knows the global */
+}
+
+/* ---- Instances and calls -----------------------------------------------------------------------
+ */
+
 int engine_instantiate(struct engine_store *store, const struct engine_module *module,
                        const struct engine_extern *imports, size_t *instance, struct err *err)
 {
-    if (store->instance_count == INSTANCES_MAX) {
-        return err_set(err, ERR_LIMIT, "more than %d instances", INSTANCES_MAX);
+    const size_t instance_count = store->instances.len / sizeof(wasmtime_instance_t);
+    if (instance_count == LIMIT_INSTANCES_MAX) {
+        return err_set(err, ERR_LIMIT, "more than %u instances", LIMIT_INSTANCES_MAX);
     }
     size_t count = module->imports.size;
     wasmtime_extern_t *externs = calloc(count + 1, sizeof *externs);
@@ -328,9 +457,9 @@ int engine_instantiate(struct engine_store *store, const struct engine_module *m
         externs[i] = extern_get(&imports[i]);
     }
     wasm_trap_t *trap = NULL;
+    wasmtime_instance_t made;
     wasmtime_error_t *error =
-        wasmtime_instance_new(store->context, module->module, externs, count,
-                              &store->instances[store->instance_count], &trap);
+        wasmtime_instance_new(store->context, module->module, externs, count, &made, &trap);
     free(externs);
     if (error != NULL) {
         return engine_fail(err, "the module cannot be instantiated", error);
@@ -338,7 +467,10 @@ int engine_instantiate(struct engine_store *store, const struct engine_module *m
     if (trap != NULL) {
         return trap_fail(err, trap);
     }
-    *instance = store->instance_count++;
+    if (buf_append(&store->instances, &made, sizeof made) != 0) {
+        return err_set(err, ERR_MEMORY, "no memory for an instance");
+    }
+    *instance = instance_count;
     return 0;
 }
 
@@ -346,15 +478,16 @@ bool engine_export(struct engine_store *store, size_t instance, const char *name
                    enum engine_kind kind, struct engine_extern *out)
 {
     static const wasmtime_extern_kind_t kinds[] = {
-        [ENGINE_FUNC] = WASMTIME_EXTERN_FUNC,
-        [ENGINE_GLOBAL] = WASMTIME_EXTERN_GLOBAL,
-        [ENGINE_TABLE] = WASMTIME_EXTERN_TABLE,
-        [ENGINE_MEMORY] = WASMTIME_EXTERN_MEMORY,
+        [ENGINE_FUNC] = WASMTIME_EXTERN_FUNC,   [ENGINE_GLOBAL] = WASMTIME_EXTERN_GLOBAL,
+        [ENGINE_TABLE] = WASMTIME_EXTERN_TABLE, [ENGINE_MEMORY] = WASMTIME_EXTERN_MEMORY,
+        [ENGINE_TAG] = WASMTIME_EXTERN_TAG,
     };
-    assert(instance < store->instance_count && kind != ENGINE_OTHER);
+    assert((instance + 1) * sizeof(wasmtime_instance_t) <= store->instances.len &&
+           kind != ENGINE_OTHER);
+    wasmtime_instance_t from;
     wasmtime_extern_t value;
-    if (!wasmtime_instance_export_get(store->context, &store->instances[instance], name,
-                                      strlen(name), &value) ||
+    memcpy(&from, store->instances.base + instance * sizeof from, sizeof from);
+    if (!wasmtime_instance_export_get(store->context, &from, name, strlen(name), &value) ||
         value.kind != kinds[kind]) {
         return false;
     }
@@ -367,53 +500,107 @@ int engine_call(struct engine_store *store, const struct engine_extern *function
 {
     wasmtime_extern_t value = extern_get(function);
     assert(value.kind == WASMTIME_EXTERN_FUNC);
+    if (store->call_depth == LIMIT_HOST_CALL_DEPTH) {
+        return err_set(err, ERR_TRAP, "more than %u calls through the host in each other",
+                       LIMIT_HOST_CALL_DEPTH);
+    }
     wasm_trap_t *trap = NULL;
+    store->call_depth++;
     wasmtime_error_t *error = wasmtime_func_call_unchecked(
         store->context, &value.of.func, (wasmtime_val_raw_t *)values, count, &trap);
+    store->call_depth--;
     if (error != NULL) {
-        return engine_fail(err, "the call failed", error);
+        return call_fail(err, error);
     }
     return trap == NULL ? 0 : trap_fail(err, trap);
 }
 
-int engine_call_table(struct engine_store *store, const struct engine_extern *table, uint32_t index,
-                      const char *signature, union engine_value *values, struct err *err)
+/* ---- Tables ------------------------------------------------------------------------------------
+ */
+
+bool engine_table_get(struct engine_store *store, const struct engine_extern *table, uint32_t index,
+                      struct engine_extern *out)
 {
     wasmtime_extern_t from = extern_get(table);
     assert(from.kind == WASMTIME_EXTERN_TABLE);
     wasmtime_val_t entry;
     if (!wasmtime_table_get(store->context, &from.of.table, index, &entry) ||
         entry.kind != WASMTIME_FUNCREF || entry.of.funcref.store_id == 0) {
+        return false;
+    }
+    wasmtime_extern_t function = {.kind = WASMTIME_EXTERN_FUNC, .of.func = entry.of.funcref};
+    extern_put(out, &function);
+    return true;
+}
+
+int engine_call_table(struct engine_store *store, const struct engine_extern *table, uint32_t index,
+                      const char *signature, union engine_value *values, struct err *err)
+{
+    struct engine_extern function;
+    if (!engine_table_get(store, table, index, &function)) {
         return err_set(err, ERR_TRAP, "indirect call to a function that is not there");
     }
     char actual[ENGINE_SIGNATURE_MAX];
-    wasm_functype_t *type = wasmtime_func_type(store->context, &entry.of.funcref);
-    signature_write(type, actual);
-    wasm_functype_delete(type);
-    if (strcmp(actual, signature) != 0) {
+    if (!engine_func_signature(store, &function, actual, sizeof actual) ||
+        strcmp(actual, signature) != 0) {
         return err_set(err, ERR_TRAP, "indirect call type mismatch");
     }
-    wasmtime_extern_t function = {.kind = WASMTIME_EXTERN_FUNC, .of.func = entry.of.funcref};
-    struct engine_extern hidden;
-    extern_put(&hidden, &function);
-    return engine_call(store, &hidden, values, strlen(signature), err);
+    return engine_call(store, &function, values, strlen(signature), err);
+}
+
+uint32_t engine_table_size(struct engine_store *store, const struct engine_extern *table)
+{
+    wasmtime_extern_t of = extern_get(table);
+    assert(of.kind == WASMTIME_EXTERN_TABLE);
+    return (uint32_t)wasmtime_table_size(store->context, &of.of.table);
+}
+
+int engine_table_set(struct engine_store *store, const struct engine_extern *table, uint32_t index,
+                     const struct engine_extern *function, struct err *err)
+{
+    wasmtime_extern_t to = extern_get(table);
+    wasmtime_val_t entry = {.kind = WASMTIME_FUNCREF};
+    assert(to.kind == WASMTIME_EXTERN_TABLE);
+    if (function != NULL) {
+        wasmtime_extern_t from = extern_get(function);
+        assert(from.kind == WASMTIME_EXTERN_FUNC);
+        entry.of.funcref = from.of.func;
+    }
+    wasmtime_error_t *error = wasmtime_table_set(store->context, &to.of.table, index, &entry);
+    if (error != NULL) {
+        wasmtime_error_delete(error);
+        return err_set(err, ERR_LIMIT, "the table has no entry %u", index);
+    }
+    return 0;
+}
+
+int engine_table_grow(struct engine_store *store, const struct engine_extern *table, uint32_t count,
+                      uint32_t *base, struct err *err)
+{
+    wasmtime_extern_t to = extern_get(table);
+    assert(to.kind == WASMTIME_EXTERN_TABLE);
+    wasmtime_val_t nothing = {.kind = WASMTIME_FUNCREF};
+    uint64_t before = 0;
+    wasmtime_error_t *error =
+        wasmtime_table_grow(store->context, &to.of.table, count, &nothing, &before);
+    if (error != NULL) {
+        wasmtime_error_delete(error);
+        return err_set(err, ERR_LIMIT, "the table does not grow by %u entries", count);
+    }
+    *base = (uint32_t)before;
+    return 0;
 }
 
 int engine_table_append(struct engine_store *store, const struct engine_extern *table,
                         const struct engine_extern *function, uint32_t *index, struct err *err)
 {
-    wasmtime_extern_t to = extern_get(table);
-    wasmtime_extern_t from = extern_get(function);
-    assert(to.kind == WASMTIME_EXTERN_TABLE && from.kind == WASMTIME_EXTERN_FUNC);
-    wasmtime_val_t entry = {.kind = WASMTIME_FUNCREF, .of.funcref = from.of.func};
-    uint64_t before = 0;
-    wasmtime_error_t *error = wasmtime_table_grow(store->context, &to.of.table, 1, &entry, &before);
-    if (error != NULL) {
-        return engine_fail(err, "the table does not grow", error);
-    }
-    *index = (uint32_t)before;
-    return 0;
+    return engine_table_grow(store, table, 1, index, err) != 0
+               ? -1
+               : engine_table_set(store, table, *index, function, err);
 }
+
+/* ---- Memory ------------------------------------------------------------------------------------
+ */
 
 struct span engine_memory(struct engine_store *store, const struct engine_extern *memory)
 {

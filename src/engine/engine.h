@@ -34,12 +34,19 @@ union engine_value {
     uint8_t v128[16];
 };
 
-/* A function, global, table or memory of a store; plain data, valid as long as its store. */
+/* A function, global, table, memory or tag of a store; plain data, valid as long as its store. */
 struct engine_extern {
     uint64_t hidden[4];
 };
 
-enum engine_kind { ENGINE_FUNC, ENGINE_GLOBAL, ENGINE_TABLE, ENGINE_MEMORY, ENGINE_OTHER };
+enum engine_kind {
+    ENGINE_FUNC,
+    ENGINE_GLOBAL,
+    ENGINE_TABLE,
+    ENGINE_MEMORY,
+    ENGINE_TAG,
+    ENGINE_OTHER
+};
 
 enum { ENGINE_SIGNATURE_MAX = 64, ENGINE_VALUES_MAX = 32 };
 
@@ -78,7 +85,8 @@ size_t engine_import_count(const struct engine_module *module);
 /* index < engine_import_count(module) */
 struct engine_item engine_import_at(const struct engine_module *module, size_t index);
 
-/* A store whose memories may grow up to memory_bytes_max in all. Owned by the caller. */
+/* A store whose memories may grow up to memory_bytes_max each, and whose tables up to
+ * LIMIT_GUEST_TABLE_ENTRIES_MAX. Owned by the caller. */
 int engine_store_new(struct engine *engine, uint64_t memory_bytes_max, struct engine_store **out,
                      struct err *err);
 void engine_store_free(struct engine_store *store);
@@ -88,12 +96,32 @@ void engine_func_for_import(struct engine_store *store, const struct engine_modu
                             size_t index, engine_host_fn fn, void *context,
                             struct engine_extern *out);
 
-/* A mutable i32 global of the host's making. */
-int engine_global_new_i32(struct engine_store *store, uint32_t value, struct engine_extern *out,
-                          struct err *err);
-uint32_t engine_global_get_i32(struct engine_store *store, const struct engine_extern *global);
+/*
+ * A host function of the type that `signature` tells, of i, j, f and d. A table may hold it; a
+ * module may call it from there if the module was compiled with calls of that type, so that making
+ * one never makes machine code. ERR_FORMAT when the signature is none, ERR_LIMIT when it is too
+ * long for the engine. It lives as long as the store.
+ */
+int engine_func_new(struct engine_store *store, const char *signature, engine_host_fn fn,
+                    void *context, struct engine_extern *out, struct err *err);
 
-/* An instance is known by its number in the store. `imports` has engine_import_count entries. */
+/* Writes a function's signature; false when it does not fit. */
+bool engine_func_signature(struct engine_store *store, const struct engine_extern *function,
+                           char *out, size_t size);
+
+/* A global with a value, as a module's import wants it: mutable or not. ERR_FORMAT when that import
+ * is no i32 global. */
+int engine_global_for_import(struct engine_store *store, const struct engine_module *module,
+                             size_t index, uint32_t value, struct engine_extern *out,
+                             struct err *err);
+/* Of an i32 global; to be set, it must be mutable. */
+uint32_t engine_global_get_i32(struct engine_store *store, const struct engine_extern *global);
+void engine_global_set_i32(struct engine_store *store, const struct engine_extern *global,
+                           uint32_t value);
+
+/* An instance is known by its number in the store. `imports` has engine_import_count entries. -1:
+ * ERR_LIMIT (LIMIT_INSTANCES_MAX), ERR_ENGINE when an import does not fit, ERR_TRAP when the
+ * module's segments do not fit or its start function trapped. */
 int engine_instantiate(struct engine_store *store, const struct engine_module *module,
                        const struct engine_extern *imports, size_t *instance, struct err *err);
 
@@ -102,7 +130,8 @@ bool engine_export(struct engine_store *store, size_t instance, const char *name
                    enum engine_kind kind, struct engine_extern *out);
 
 /* Calls a function. `values` has the parameters, then the results, and room for the larger of
- * both. -1: ERR_TRAP with the reason (the store must not be called again). */
+ * both. -1: ERR_TRAP with the reason (the store must not be called again). A host function may call
+ * too; LIMIT_HOST_CALL_DEPTH of such calls in each other are a trap. */
 int engine_call(struct engine_store *store, const struct engine_extern *function,
                 union engine_value *values, size_t count, struct err *err);
 
@@ -111,6 +140,16 @@ int engine_call(struct engine_store *store, const struct engine_extern *function
 int engine_call_table(struct engine_store *store, const struct engine_extern *table, uint32_t index,
                       const char *signature, union engine_value *values, struct err *err);
 
+/* The function at `index` of a table; false when there is none. */
+bool engine_table_get(struct engine_store *store, const struct engine_extern *table, uint32_t index,
+                      struct engine_extern *out);
+/* Puts a function into a table, or nothing (NULL). -1: ERR_LIMIT when the table is not so long. */
+int engine_table_set(struct engine_store *store, const struct engine_extern *table, uint32_t index,
+                     const struct engine_extern *function, struct err *err);
+uint32_t engine_table_size(struct engine_store *store, const struct engine_extern *table);
+/* Appends `count` empty entries; *base is the place of the first. */
+int engine_table_grow(struct engine_store *store, const struct engine_extern *table, uint32_t count,
+                      uint32_t *base, struct err *err);
 /* Appends one function to a table; *index is its place. */
 int engine_table_append(struct engine_store *store, const struct engine_extern *table,
                         const struct engine_extern *function, uint32_t *index, struct err *err);

@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "guest/abi/abi.h"
+#include "guest/abi/ffi.h"
 #include "guest/abi/outside.h"
 #include "guest/abi/timezone.h"
 #include "guest/guest.h"
@@ -45,6 +46,9 @@ static const char *const exports[GUEST_FUNCTION_COUNT] = {
     [GUEST_PYERR_SETINTERRUPTEX] = "PyErr_SetInterruptEx",
 };
 
+/* A mutable global, which the core shares with side modules. */
+#define STACK_POINTER "__stack_pointer"
+
 /* Exported data symbols: globals that hold an address. */
 enum guest_datum {
     DATUM_ENVIRON,
@@ -66,13 +70,15 @@ static const char *const data_names[DATA] = {
 void guest_core_exports(const char *names[GUEST_CORE_EXPORTS_MAX])
 {
     size_t count = 0;
-    _Static_assert(GUEST_FUNCTION_COUNT + DATA < GUEST_CORE_EXPORTS_MAX, "the list must hold all");
+    _Static_assert(GUEST_FUNCTION_COUNT + DATA + 1 < GUEST_CORE_EXPORTS_MAX,
+                   "the list must hold all");
     for (size_t i = 0; i < GUEST_FUNCTION_COUNT; i++) {
         names[count++] = exports[i];
     }
     for (size_t i = 0; i < DATA; i++) {
         names[count++] = data_names[i];
     }
+    names[count++] = STACK_POINTER;
     names[count] = NULL;
 }
 
@@ -85,7 +91,7 @@ static int import_make(struct guest *guest, size_t index, struct engine_extern *
 {
     struct engine_item item = engine_import_at(guest->core, index);
     if (item.kind == ENGINE_GLOBAL) {
-        return engine_global_new_i32(guest->store, 0, out, err);
+        return engine_global_for_import(guest->store, guest->core, index, 0, out, err);
     }
     if (item.kind != ENGINE_FUNC) {
         return err_set(err, ERR_FORMAT, "the core imports %.*s, which is no function or global",
@@ -131,8 +137,10 @@ static int exports_find(struct guest *guest, size_t instance, struct err *err)
 {
     if (!engine_export(guest->store, instance, "memory", ENGINE_MEMORY, &guest->memory) ||
         !engine_export(guest->store, instance, "__indirect_function_table", ENGINE_TABLE,
-                       &guest->table)) {
-        return err_set(err, ERR_FORMAT, "the core does not export its memory and table");
+                       &guest->table) ||
+        !engine_export(guest->store, instance, STACK_POINTER, ENGINE_GLOBAL,
+                       &guest->stack_pointer)) {
+        return err_set(err, ERR_FORMAT, "the core does not export its memory, table and stack");
     }
     for (size_t i = 0; i < GUEST_FUNCTION_COUNT; i++) {
         if (!engine_export(guest->store, instance, exports[i], ENGINE_FUNC, &guest->functions[i])) {
@@ -509,6 +517,7 @@ void guest_free(struct guest *guest)
     }
     free(guest->images);
     free(guest->missing);
+    ffi_free(guest->ffi);
     buf_free(&guest->answer);
     free(guest);
 }

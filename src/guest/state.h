@@ -72,6 +72,7 @@ struct guest {
     struct engine_store *store;
     struct engine_extern memory;
     struct engine_extern table;
+    struct engine_extern stack_pointer; /* a global: the end of the C stack in use */
     struct engine_extern functions[GUEST_FUNCTION_COUNT];
     struct vfs *vfs;
     struct span *images; /* mapped files */
@@ -82,6 +83,7 @@ struct guest {
     struct guest_addr signal_switch_at;
     struct guest_addr environ_at; /* the C library's variable `environ` */
     struct abi_missing *missing;  /* one for each import that the platform does not have */
+    struct ffi *ffi;              /* callbacks (abi/ffi.h); NULL while there are none */
 
     uint64_t memory_bytes_max; /* of the request under way; at boot the ceiling */
     uint32_t step_function;    /* PyObject * of vitrine.runner.step */

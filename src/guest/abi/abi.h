@@ -28,6 +28,7 @@ extern const struct abi_row abi_time[];
 extern const struct abi_row abi_process[];
 extern const struct abi_row abi_network[];
 extern const struct abi_row abi_bridge[];
+extern const struct abi_row abi_ffi[];
 
 /* The row for an import, or NULL when the platform does not have it. */
 const struct abi_row *abi_find(struct span name);

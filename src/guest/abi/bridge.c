@@ -19,21 +19,8 @@ static int do_nothing(void *context, union engine_value *values)
     return 0;
 }
 
-/* libffi's closures: none can be had, so that ctypes fails to import with a MemoryError instead of
- * taking the program down. ffi_call_js, which has no way to say no, is left out and stops it. */
-static int refuse_closure(void *context, union engine_value *values)
-{
-    enum { FFI_BAD_TYPEDEF = 1 };
-    (void)context;
-    values[0].i32 = FFI_BAD_TYPEDEF;
-    return 0;
-}
-
 const struct abi_row abi_bridge[] = {
     {"__hiwire_deduplicate_new", ":e", answer_null},
-    {"ffi_closure_alloc_js", "ii:i", answer_null},
-    {"ffi_closure_free_js", "i:", do_nothing},
-    {"ffi_prep_closure_loc_js", "iiiii:i", refuse_closure},
     {"_Py_emscripten_runtime", ":i", answer_null}, /* NULL: sys._emscripten_info.runtime is None */
     {"emscripten_runtime_keepalive_push", ":", do_nothing},
     {"emscripten_runtime_keepalive_pop", ":", do_nothing},
