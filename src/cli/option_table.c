@@ -166,8 +166,8 @@ const struct option_row option_rows[] = {
      .commands = PACKAGES,
      .has_variable = true,
      .offset = AT(allow_packages),
-     .help = "install nothing but what FILE lists, one package a line: a name, with versions "
-             "(pandas>=2) and --hash=sha256:... if wanted"},
+     .help = "install nothing but what FILE lists, one package a line: a name, or NAME==VERSION, "
+             "with --hash=sha256:... if wanted, as pip-compile writes it"},
     {.name = "cache-dir",
      .kind = OPTION_TEXT,
      .argument = "DIR",
