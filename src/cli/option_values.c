@@ -7,6 +7,26 @@
 
 #include "base/utf8.h"
 
+/* All copies; options are parsed once in a process, so that nothing has to be given back. */
+struct kept {
+    struct kept *next;
+    char text[];
+};
+static struct kept *all_kept;
+
+char *option_keep(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    struct kept *kept = malloc(sizeof *kept + size);
+    if (kept == NULL) {
+        return NULL;
+    }
+    memcpy(kept->text, text, size);
+    kept->next = all_kept;
+    all_kept = kept;
+    return kept->text;
+}
+
 static int list_add(struct option_list *list, const char *item, unsigned count_max, struct err *err)
 {
     if (list->count == count_max) {
@@ -69,7 +89,7 @@ static int check_requirement(const char *text, struct err *err)
 
 int option_add_requirements(struct option_list *list, const char *text, struct err *err)
 {
-    char *copy = strdup(text);
+    char *copy = option_keep(text);
     if (copy == NULL) {
         return err_set(err, ERR_MEMORY, "out of memory");
     }
@@ -83,15 +103,13 @@ int option_add_requirements(struct option_list *list, const char *text, struct e
         *end = '\0';
         if (check_requirement(start, err) != 0 ||
             list_add(list, start, LIMIT_REQUIREMENTS_MAX, err) != 0) {
-            free(copy);
-            list->count = before; /* what is left points to no freed text */
+            list->count = before;
             list->items[before] = NULL;
             return -1;
         }
         start = next;
     }
     if (list->count == before) {
-        free(copy);
         return err_set(err, ERR_USAGE, "there is no requirement in \"%.200s\"", text);
     }
     return 0;

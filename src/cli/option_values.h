@@ -1,17 +1,20 @@
 /*
  * Values of options that are more than a number or a word. Runs in `vitrine`; used by options.c.
  *
- * Each returns 0, or -1 with ERR_USAGE and a sentence that quotes what is wrong.
+ * Each but option_keep returns 0, or -1 with ERR_USAGE and a sentence that quotes what is wrong.
  */
 #ifndef CLI_OPTION_VALUES_H
 #define CLI_OPTION_VALUES_H
 
 #include "cli/options.h"
 
+/* A copy that may be cut and lives as long as the process; NULL without memory. */
+char *option_keep(const char *text);
+
 /*
  * Appends the requirements (PEP 508) of a list such as "numpy, pandas>=2,<3, uvicorn[a,b]": one
  * ends at a newline, and at a comma that a name follows and that stands in no brackets or quotes.
- * Only their shape is looked at; pip reads them. Copies, for the life of the process.
+ * Only their shape is looked at; pip reads them.
  */
 int option_add_requirements(struct option_list *list, const char *text, struct err *err);
 

@@ -182,7 +182,7 @@ static int set_option(const struct option_row *row, const char *text, struct opt
 static int set_lines(const struct option_row *row, const char *text, struct options *out,
                      struct err *err)
 {
-    char *copy = strdup(text);
+    char *copy = option_keep(text);
     if (copy == NULL) {
         return err_set(err, ERR_MEMORY, "out of memory");
     }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -317,6 +318,29 @@ static void progress_lines_are_harmless(void **state)
     }
 }
 
+/* What a terminal gets to see when `progress` is told these lines. */
+static void progress_is_one_line_of_a_terminal(void **state)
+{
+    (void)state;
+    int ends[2];
+    char seen[4096] = "";
+    struct progress progress = {.has_color = true, .column = 30};
+    assert_int_equal(pipe(ends), 0);
+    progress.fd = ends[1];
+    progress_clear(&progress); /* nothing is there */
+    progress_log(&progress, PACKAGES_DEBUG, span_of("not shown"));
+    progress_log(&progress, PACKAGES_INFO, span_of("fetching numpy"));
+    progress_log(&progress, PACKAGES_INFO, span_of("a line that is too long for the terminal"));
+    progress_clear(&progress);
+    progress_clear(&progress);
+    assert_true(read(ends[0], seen, sizeof seen - 1) > 0);
+    assert_string_equal(seen, "\r\x1B[K\x1B[2mvitrine: fetching numpy\x1B[0m"
+                              "\r\x1B[K\x1B[2mvitrine: a line that is too l\x1B[0m"
+                              "\r\x1B[K");
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void mistakes_are_named(void **state)
 {
     (void)state;
@@ -471,6 +495,7 @@ int main(void)
         cmocka_unit_test(times_are_checked),
         cmocka_unit_test(lists_of_arguments_replace_those_of_variables),
         cmocka_unit_test(progress_lines_are_harmless),
+        cmocka_unit_test(progress_is_one_line_of_a_terminal),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(environment_stands_behind_arguments),
         cmocka_unit_test(every_option_is_told_of),
