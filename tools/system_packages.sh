@@ -17,6 +17,8 @@ run  command  python3         python3
 run  pip      pip             python3-pip
 run  module   libuv           libuv1-dev
 run  module   libseccomp      libseccomp-dev
+run  module   libcurl         libcurl4-openssl-dev
+run  roots    certificates    ca-certificates
 run  module   zlib            zlib1g-dev
 run  module   libcrypto       libssl-dev
 test module   cmocka          libcmocka-dev
@@ -36,6 +38,10 @@ has() { # KIND NAME
     file) echo "#include <$2>" | cc -E -x c - >/dev/null 2>&1 ;;
     module) pkg-config --exists "$2" 2>/dev/null ;;
     pip) python3 -m pip --version >/dev/null 2>&1 ;;
+    roots) python3 -c 'if 1:
+        import os, ssl
+        paths = ssl.get_default_verify_paths()
+        assert paths.cafile or paths.capath and os.listdir(paths.capath)' 2>/dev/null ;;
     python) python3 -c "import $2" >/dev/null 2>&1 ;;
     runtime) [ -e "$(clang -print-file-name="libclang_rt.$2.a" 2>/dev/null)" ] ||
         [ -e "$(clang -print-file-name="libclang_rt.$2-$(uname -m).a" 2>/dev/null)" ] ;;

@@ -95,8 +95,12 @@
 #define LIMIT_NEED_BYTES_MAX             (512 * KIB)    /* of what a program needs, as JSON */
 #define LIMIT_NEEDS_PER_RUN              2U             /* environments made for one run */
 #define LIMIT_NEED_FRESH_S               (12ULL * 3600) /* then versions are looked for anew */
-#define LIMIT_REMEMBERED_MAX             1024U          /* needs, and programs, in memory */
-#define LIMIT_INSTALL_LINE_BYTES_MAX     1024U          /* one line of an installation's log */
+#define LIMIT_NEED_LASTING_S             (3650ULL * 24 * 3600) /* the same, where nothing new can come */
+#define LIMIT_PLAN_BYTES_MAX             (8 * MIB)             /* what a resolution may answer */
+#define LIMIT_PRELOAD_BYTES_MAX          (4 * KIB) /* names of modules to import ahead */
+#define LIMIT_REMEMBERED_MAX             1024U     /* needs, and programs, in memory */
+#define LIMIT_INSTALL_LINE_BYTES_MAX     1024U     /* one line of an installation's log */
+#define LIMIT_INSTALL_REASON_BYTES_MAX   (8 * KIB) /* why packages could not be installed */
 #define LIMIT_INSTALL_LINES_MAX          2000U
 #define LIMIT_INSTALL_LOG_BYTES_MAX      (256 * KIB)
 #define LIMIT_INSTALL_LOG_TEXT_BYTES     (16 * KIB) /* its end, in a result's text */
@@ -155,6 +159,9 @@
 #define LIMIT_WASM_TYPES_MAX        1000000U
 #define LIMIT_WASM_FUNCTIONS_MAX    1000000U
 #define LIMIT_WASM_TAGS_MAX         1000000U
+#define LIMIT_WASM_IMPORTS_MAX      1000000U
+#define LIMIT_WASM_EXPORTS_MAX      1000000U
+#define LIMIT_WASM_GLOBALS_MAX      1000000U
 #define LIMIT_WASM_PARAMS_MAX       1000U  /* and results, of one type */
 #define LIMIT_WASM_LOCALS_MAX       50000U /* of one function, with its parameters */
 #define LIMIT_WASM_NESTING_MAX      65536U /* blocks open at one place */
@@ -167,6 +174,12 @@
 #define LIMIT_RECORD_BYTES_MAX       (64 * MIB) /* of one link record, as it is written */
 #define LIMIT_RECORD_TEXTS_MAX       100000U /* needed libraries, run paths, weak imports, each */
 #define LIMIT_RECORD_SYMBOLS_MAX     1000000U
+#define LIMIT_LINK_RECORD_BYTES_MAX  (64 * MIB)  /* of one link record, as it is loaded */
+#define LIMIT_LINK_RECORDS_BYTES_MAX (128 * MIB) /* of all that a guest has loaded */
+#define LIMIT_LIBRARIES_MAX          16384U      /* that a guest opens, or fails to */
+#define LIMIT_HANDLES_BYTES_MAX      (512 * KIB) /* of dlopen, 8 bytes each */
+#define LIMIT_MISSING_FUNCTIONS_MAX  1000000U    /* stubs for functions that nobody has */
+#define LIMIT_PLATFORM_FUNCTIONS_MAX 512U        /* of guest/abi that have an address */
 
 /* The engine: the guest's own stack, on which Python's recursion lives. */
 #define LIMIT_GUEST_STACK_BYTES       (64 * MIB)

@@ -4,15 +4,15 @@
  *
  * Nobody can name an address to it. A project's page is looked for at the configured indexes, the
  * first that has it counts; a wheel or its METADATA is named by SHA-256, and only sums are served
- * that stand in the distribution's lock file or on a page that was read before. Each answer has been
- * checked against its sum, or (pages) against what a page may be.
+ * that stand in the distribution's lock file or on a page that was read before. Each answer has
+ * been checked against its sum, or (pages) against what a page may be.
  *
  * A page is answered as PEP 691 JSON, made anew by us:
- *   {"meta": {"api-version": "1.1"}, "name": NAME, "index": N, "left_out": {"sdist": N, "no_hash": N,
- *    "too_new": N, "other": N}, "files": [{"filename", "url": "SHA256/FILENAME",
- *    "hashes": {"sha256"}, "core-metadata": true, and where the index gives them "requires-python",
- *    "size", "upload-time", "yanked"}]}
- * with wheels alone in `files`. The index may have answered in JSON (PEP 691) or HTML (PEP 503).
+ *   {"meta": {"api-version": "1.1"}, "name": NAME, "index": N, "left_out": {"sdist": N, "no_hash":
+ * N, "too_new": N, "other": N}, "files": [{"filename", "url": "SHA256/FILENAME", "hashes":
+ * {"sha256"}, "core-metadata": true, and where the index gives them "requires-python", "size",
+ * "upload-time", "yanked"}]} with wheels alone in `files`. The index may have answered in JSON (PEP
+ * 691) or HTML (PEP 503).
  *
  * METADATA comes from the index's own METADATA file where it has one (PEP 658, 714; checked by its
  * sum), else out of the wheel.
