@@ -4,12 +4,13 @@
     guest.py BUILD_DIR
 
 Makes BUILD_DIR/lib/libwasmtime.so and BUILD_DIR/guest/ point into the cache. The guest's folder
-holds `core.cwasm` (CPython as machine code), `stdlib.img` (its standard library and our runner,
-as bytecode beside the sources), `resolver/` (an environment with pip in it), `pyodide-lock.json`
-(the distribution's packages), `distribution` (where they can be had, a line each) and `key` (what
-built wheels are valid for). Each is named by a sum over everything it is made from: the parts,
-our sources that make or read it, and what the processor can do. Hence a second clone of the same
-commit compiles nothing, and a change of any input makes a new one.
+holds `core.cwasm` (CPython as machine code), `core.symbols` (what side modules may link with),
+`stdlib.img` (its standard library and our runner, as bytecode beside the sources), `resolver/` (an
+environment with pip in it), `pyodide-lock.json` (the distribution's packages), `distribution`
+(where they can be had, a line each) and `key` (what built wheels are valid for). Each is named by a
+sum over everything it is made from: the parts, our sources that make or read it, and what the
+processor can do. Hence a second clone of the same commit compiles nothing, and a change of any
+input makes a new one.
 
 The sums are over sources and not over the program that was built from them, because two builds of
 the same sources need not be the same bytes.
@@ -34,8 +35,8 @@ import parts
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SOURCE_SUFFIXES = {".c", ".h", ".py"}
-# What decides the machine code: the engine's settings and the exception lowering. The image is made
-# by a guest that runs on it, so what decides the guest decides the image too.
+# What decides the machine code: the engine's settings and the preparation for linking. The image is
+# made by a guest that runs on it, so what decides the guest decides the image too.
 CORE_FROM = (
     "src/engine",
     "src/guest/boot.c",
@@ -79,14 +80,14 @@ def key_of(found: dict[str, parts.Part], folders: tuple[str, ...]) -> str:
 
 
 def make_core(program: Path, pyodide: Path, work: Path) -> None:
-    """CPython and its call trampoline as machine code."""
+    """CPython and its call trampoline as machine code, and CPython's link record."""
     step(program, "CPython to machine code", "core", pyodide / "pyodide.asm.wasm", work)
 
 
 def make_library(program: Path, pyodide: Path, core: Path, work: Path) -> None:
-    """The machine code and, made by a guest that runs it, the library as bytecode."""
-    for native in sorted(core.parent.glob("*.cwasm")):
-        share(native, work / native.name)
+    """The core's files and, made by a guest that runs it, the library as bytecode."""
+    for made in sorted(core.parent.iterdir()):
+        share(made, work / made.name)
     with tempfile.TemporaryDirectory(prefix="vitrine-guest.") as scratch:
         library = Path(scratch) / "library"
         with zipfile.ZipFile(pyodide / "python_stdlib.zip") as stored:

@@ -2,14 +2,11 @@
  * vitrine-precompile: makes, at set-up, what vitrine-cell maps at run time.
  *
  *   core IN.wasm OUTDIR
- *       lowers the exceptions of Pyodide's core, takes out the exports that nobody uses, and
- *       compiles it and the call trampoline, for
- *       this machine: core.cwasm, trampoline.cwasm
- *   image OUT.img GUESTDIR=HOSTDIR...
- *       packs folders of this machine into a read-only image
- *   bytecode OUT.img --core CORE.cwasm --image IN.img... --script S.py --root GUESTDIR
- *       boots a guest on the images, runs the script in it (which writes bytecode beside the
- *       sources), and packs GUESTDIR as it is then
+ *       prepares Pyodide's core (guest/dylink/prepare.h) and compiles it and the call trampoline
+ * for this machine: core.cwasm, trampoline.cwasm; its link record is core.symbols image OUT.img
+ * GUESTDIR=HOSTDIR... packs folders of this machine into a read-only image bytecode OUT.img --core
+ * CORE.cwasm --image IN.img... --script S.py --root GUESTDIR boots a guest on the images, runs the
+ * script in it (which writes bytecode beside the sources), and packs GUESTDIR as it is then
  */
 #include <dirent.h>
 #include <errno.h>
@@ -25,15 +22,14 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "engine/engine.h"
-#include "guest/dylink/exports.h"
-#include "guest/dylink/lower.h"
+#include "guest/dylink/prepare.h"
 #include "guest/guest.h"
 #include "guest/run_on_stack.h"
 #include "guest/trampoline.h"
 #include "guest/vfs/image.h"
 #include "guest/vfs/vfs.h"
 
-enum { IMAGES_MAX = 8, PATH_BYTES_MAX = 4096, DEPTH_MAX = 32 };
+enum { IMAGES_MAX = 8, PATH_BYTES_MAX = 4096, PATH_ROOM = 32, DEPTH_MAX = 32 };
 
 #define WASM_BYTES_MAX   (256 * MIB)
 #define NATIVE_BYTES_MAX (1 * GIB)
@@ -51,36 +47,51 @@ static int compile_to(struct engine *engine, struct span wasm, const char *path,
     return fd_write_file(path, buf_span(&native), err);
 }
 
-static int command_core(int argc, char **argv, struct err *err)
+/* Prepares the core and writes its link record; `module` gets the module to be compiled. */
+static int core_prepare(const char *in, const char *symbols, struct buf *module, struct err *err)
 {
-    char trampoline[PATH_BYTES_MAX];
-    if (argc != 3 || (size_t)snprintf(trampoline, sizeof trampoline, "%s/" GUEST_TRAMPOLINE_FILE,
-                                      argv[2]) >= sizeof trampoline) {
-        return err_set(err, ERR_USAGE, "usage: vitrine-precompile core IN.wasm OUTDIR");
-    }
-    char core[PATH_BYTES_MAX];
-    snprintf(core, sizeof core, "%s/core.cwasm", argv[2]);
     const char *names[GUEST_CORE_EXPORTS_MAX];
     cleanup_buf struct buf wasm;
-    cleanup_buf struct buf lowered;
-    cleanup_buf struct buf trimmed;
+    cleanup_buf struct buf record;
     buf_init(&wasm, WASM_BYTES_MAX);
-    buf_init(&lowered, WASM_BYTES_MAX);
-    buf_init(&trimmed, WASM_BYTES_MAX);
+    buf_init(&record, LIMIT_RECORD_BYTES_MAX);
     guest_core_exports(names);
+    if (fd_read_file(in, &wasm, err) != 0 ||
+        prepare_core(buf_span(&wasm), names, module, &record, err) != 0) {
+        return err_prefix(err, "%s", in);
+    }
+    return fd_write_file(symbols, buf_span(&record), err);
+}
+
+static int core_make(const char *in, const char *core, const char *trampoline, const char *symbols,
+                     struct err *err)
+{
+    cleanup_buf struct buf module;
+    buf_init(&module, WASM_BYTES_MAX);
     struct engine *engine = NULL;
-    if (fd_read_file(argv[1], &wasm, err) != 0 ||
-        lower_exceptions(buf_span(&wasm), &lowered, err) != 0 ||
-        exports_keep(buf_span(&lowered), names, &trimmed, err) != 0 ||
-        engine_new(true, &engine, err) != 0) {
+    if (core_prepare(in, symbols, &module, err) != 0 || engine_new(true, &engine, err) != 0) {
         return -1;
     }
-    int result = compile_to(engine, buf_span(&trimmed), core, err);
+    int result = compile_to(engine, buf_span(&module), core, err);
     if (result == 0) {
         result = compile_to(engine, guest_trampoline, trampoline, err);
     }
     engine_free(engine);
     return result;
+}
+
+static int command_core(int argc, char **argv, struct err *err)
+{
+    char core[PATH_BYTES_MAX];
+    char trampoline[PATH_BYTES_MAX];
+    char symbols[PATH_BYTES_MAX];
+    if (argc != 3 || strlen(argv[2]) > sizeof core - PATH_ROOM) {
+        return err_set(err, ERR_USAGE, "usage: vitrine-precompile core IN.wasm OUTDIR");
+    }
+    snprintf(core, sizeof core, "%s/core.cwasm", argv[2]);
+    snprintf(trampoline, sizeof trampoline, "%s/" GUEST_TRAMPOLINE_FILE, argv[2]);
+    snprintf(symbols, sizeof symbols, "%s/" GUEST_SYMBOLS_FILE, argv[2]);
+    return core_make(argv[1], core, trampoline, symbols, err);
 }
 
 /* ---- image --------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "guest/dylink/names.h"
 #include "guest/dylink/record_layout.h"
 
 static uint32_t u32_at(const char *at)
@@ -110,13 +111,6 @@ struct span record_runpath(const struct record *record, uint32_t index)
     return index < record->runpath_count ? text_at(record, first + index) : (struct span){NULL, 0};
 }
 
-int record_compare_names(struct span a, struct span b)
-{
-    size_t shared = a.len < b.len ? a.len : b.len;
-    int order = shared == 0 ? 0 : memcmp(a.base, b.base, shared);
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 /* Finds a name in sorted entries of `size` bytes each, which begin with their text's place; NULL
  * when it is not there. An unsorted record ends the search as well. */
 static const char *find_entry(const struct record *record, const char *entries, uint32_t count,
@@ -131,7 +125,7 @@ static const char *find_entry(const struct record *record, const char *entries, 
         if (!text_of(record, entry, &text)) {
             return NULL;
         }
-        int order = record_compare_names(name, text);
+        int order = names_compare(name, text);
         if (order == 0) {
             return entry;
         }

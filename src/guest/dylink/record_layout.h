@@ -2,8 +2,6 @@
 #ifndef GUEST_DYLINK_RECORD_LAYOUT_H
 #define GUEST_DYLINK_RECORD_LAYOUT_H
 
-#include "base/span.h"
-
 #define RECORD_MAGIC "VITRLNK" /* and its NUL */
 
 enum {
@@ -21,8 +19,5 @@ enum {
     RECORD_TEXT_BYTES = 8,
     RECORD_SYMBOL_BYTES = 16,
 };
-
-/* The order of names: as memcmp, a prefix first. */
-int record_compare_names(struct span a, struct span b);
 
 #endif

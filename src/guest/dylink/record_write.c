@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "guest/dylink/names.h"
 #include "guest/dylink/record_layout.h"
 
 void record_draft_init(struct record_draft *draft)
@@ -39,25 +40,17 @@ int record_draft_symbol(struct record_draft *draft, struct record_symbol symbol,
     return 0;
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    return record_compare_names(*(const struct span *)a, *(const struct span *)b);
-}
-
 static int compare_symbols(const void *a, const void *b)
 {
-    return record_compare_names(((const struct record_symbol *)a)->name,
-                                ((const struct record_symbol *)b)->name);
+    return names_compare(((const struct record_symbol *)a)->name,
+                         ((const struct record_symbol *)b)->name);
 }
 
 static int sort(struct record_draft *draft, struct err *err)
 {
     const struct record_symbol *symbols = (const void *)draft->symbols.base;
     size_t count = draft->symbols.len / sizeof *symbols;
-    if (draft->weak.len > 0) {
-        qsort(draft->weak.base, draft->weak.len / sizeof(struct span), sizeof(struct span),
-              compare_texts);
-    }
+    names_sort(&draft->weak);
     if (count > 0) {
         qsort(draft->symbols.base, count, sizeof *symbols, compare_symbols);
     }

@@ -248,3 +248,28 @@ bool wasm_next_instr(struct wasm_reader *code, struct wasm_instr *instr)
     }
     return wasm_ok(code);
 }
+
+struct wasm_reader wasm_expression(struct wasm_reader *reader)
+{
+    struct wasm_reader expression = *reader;
+    struct wasm_instr instr = {0};
+    while (instr.op != WASM_END && wasm_next_instr(reader, &instr)) {
+    }
+    if (instr.op != WASM_END && wasm_ok(reader)) {
+        wasm_fail(reader, ERR_FORMAT, reader->at, "an expression without an end");
+    }
+    expression.end = reader->at;
+    return expression;
+}
+
+bool wasm_is_literal(struct wasm_reader expression, uint32_t *value)
+{
+    struct wasm_instr instr = {0};
+    if (!wasm_next_instr(&expression, &instr) || instr.op != WASM_I32_CONST) {
+        return false;
+    }
+    struct wasm_reader literal = expression;
+    literal.at = instr.immediates;
+    *value = wasm_i32(&literal);
+    return wasm_next_instr(&expression, &instr) && instr.op == WASM_END;
+}

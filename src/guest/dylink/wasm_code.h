@@ -8,7 +8,7 @@
 
 #include "guest/dylink/wasm_reader.h"
 
-/* The opcodes that the lowering looks at or writes. */
+/* The opcodes that somebody looks at or writes. */
 enum wasm_op {
     WASM_BLOCK = 0x02,
     WASM_LOOP = 0x03,
@@ -23,11 +23,18 @@ enum wasm_op {
     WASM_BR_IF = 0x0D,
     WASM_BR_TABLE = 0x0E,
     WASM_RETURN = 0x0F,
+    WASM_CALL = 0x10,
+    WASM_RETURN_CALL = 0x12,
     WASM_DELEGATE = 0x18,
     WASM_CATCH_ALL = 0x19,
     WASM_TRY_TABLE = 0x1F,
     WASM_LOCAL_GET = 0x20,
     WASM_LOCAL_SET = 0x21,
+    WASM_GLOBAL_GET = 0x23,
+    WASM_GLOBAL_SET = 0x24,
+    WASM_I32_CONST = 0x41,
+    WASM_I32_ADD = 0x6A,
+    WASM_REF_FUNC = 0xD2,
     WASM_BR_ON_NULL = 0xD5,
     WASM_BR_ON_NON_NULL = 0xD6,
     WASM_BR_ON_CAST = 0xFB18, /* a prefix and a number */
@@ -40,12 +47,18 @@ struct wasm_instr {
     size_t immediates; /* the first byte after the opcode */
     size_t index_at;   /* where `index` stands, and its length: */
     size_t index_len;
-    uint32_t index;              /* label of br, br_if, br_on_*, delegate, rethrow; tag of catch */
+    uint32_t index;              /* its one index: a label, a function, a global ... */
     struct wasm_block_type type; /* of block, loop, if, try */
 };
 
 /* Reads the next instruction and moves past it. Fields that its opcode does not have are left as
  * they are. False when there is none or it is malformed; wasm_ok() tells which. */
 bool wasm_next_instr(struct wasm_reader *code, struct wasm_instr *instr);
+
+/* Moves past a constant expression; returns a reader of its instructions, its end included. */
+struct wasm_reader wasm_expression(struct wasm_reader *reader);
+
+/* Whether a constant expression is one i32.const, and its value. */
+bool wasm_is_literal(struct wasm_reader expression, uint32_t *value);
 
 #endif

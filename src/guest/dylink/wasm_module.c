@@ -16,9 +16,6 @@ enum {
     IMPORT_MEMORY = 2,
     IMPORT_GLOBAL = 3,
     IMPORT_TAG = 4,
-    LIMITS_HAS_MAX = 0x01,
-    LIMITS_HAS_PAGE_SIZE = 0x08,
-    LIMITS_FLAGS_MAX = 0x0F, /* the other two: shared, 64-bit */
     SECTION_LAST = WASM_SECTION_TAG,
 };
 
@@ -62,12 +59,14 @@ static void read_function_type(struct wasm_reader *reader, struct wasm_type *typ
 {
     size_t start = reader->at;
     type->is_function = true;
+    type->signature_at = start;
     type->params_count = wasm_u32(reader);
     type->params_at = reader->at;
     skip_value_types(reader, type->params_count);
     type->params_len = (uint32_t)(reader->at - type->params_at);
     uint32_t results = wasm_u32(reader);
     skip_value_types(reader, results);
+    type->signature_len = (uint32_t)(reader->at - start);
     if (type->params_count > LIMIT_WASM_PARAMS_MAX || results > LIMIT_WASM_PARAMS_MAX) {
         wasm_fail(reader, ERR_LIMIT, start, "a function type with too many parameters or results");
     }
@@ -80,7 +79,7 @@ static void skip_field_type(struct wasm_reader *reader)
 }
 
 /* One type with its supertypes in front. */
-static void read_sub_type(struct wasm_module *module, struct wasm_reader *reader)
+static void read_sub_type(struct wasm_module *module, struct wasm_reader *reader, bool alone)
 {
     struct wasm_type type = {0};
     size_t start = reader->at;
@@ -93,6 +92,7 @@ static void read_sub_type(struct wasm_module *module, struct wasm_reader *reader
         form = wasm_byte(reader);
     }
     if (form == TYPE_FUNCTION) {
+        type.is_plain = alone && reader->at == start + 1;
         read_function_type(reader, &type);
     } else if (form == TYPE_STRUCT) {
         uint32_t fields = wasm_u32(reader);
@@ -113,31 +113,14 @@ static void read_types(struct wasm_module *module, struct wasm_reader *reader)
     module->types_rest = *reader;
     for (uint32_t i = 0; i < module->type_entries && wasm_ok(reader); i++) {
         if (wasm_at_end(reader) || reader->base[reader->at] != TYPE_REC) {
-            read_sub_type(module, reader);
+            read_sub_type(module, reader, true);
             continue;
         }
         wasm_byte(reader);
         uint32_t members = wasm_u32(reader);
         for (uint32_t j = 0; j < members && wasm_ok(reader); j++) {
-            read_sub_type(module, reader);
+            read_sub_type(module, reader, false);
         }
-    }
-}
-
-static void skip_limits(struct wasm_reader *reader)
-{
-    size_t start = reader->at;
-    uint8_t flags = wasm_byte(reader);
-    if (flags > LIMITS_FLAGS_MAX) {
-        wasm_fail(reader, ERR_FORMAT, start, "an unknown form of limits");
-        return;
-    }
-    wasm_skip_leb(reader, 64);
-    if ((flags & LIMITS_HAS_MAX) != 0) {
-        wasm_skip_leb(reader, 64);
-    }
-    if ((flags & LIMITS_HAS_PAGE_SIZE) != 0) {
-        wasm_u32(reader);
     }
 }
 
@@ -157,9 +140,9 @@ static void read_import(struct wasm_module *module, struct wasm_reader *reader)
     case IMPORT_FUNCTION: wasm_u32(reader); break;
     case IMPORT_TABLE:
         wasm_skip_value_type(reader, false);
-        skip_limits(reader);
+        wasm_skip_limits(reader);
         break;
-    case IMPORT_MEMORY: skip_limits(reader); break;
+    case IMPORT_MEMORY: wasm_skip_limits(reader); break;
     case IMPORT_GLOBAL:
         wasm_skip_value_type(reader, false);
         wasm_byte(reader);

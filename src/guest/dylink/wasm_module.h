@@ -13,8 +13,14 @@ enum wasm_section_id {
     WASM_SECTION_TYPE = 1,
     WASM_SECTION_IMPORT = 2,
     WASM_SECTION_FUNCTION = 3,
+    WASM_SECTION_TABLE = 4,
+    WASM_SECTION_GLOBAL = 6,
     WASM_SECTION_EXPORT = 7,
+    WASM_SECTION_START = 8,
+    WASM_SECTION_ELEMENT = 9,
     WASM_SECTION_CODE = 10,
+    WASM_SECTION_DATA = 11,
+    WASM_SECTION_DATA_COUNT = 12,
     WASM_SECTION_TAG = 13,
 };
 
@@ -35,7 +41,10 @@ struct wasm_type {
     size_t params_at; /* the bytes of the parameters' types */
     uint32_t params_len;
     uint32_t params_count;
+    uint32_t signature_len; /* parameters and results with their counts, from here: */
+    size_t signature_at;
     bool is_function;
+    bool is_plain; /* a function type alone, in no rec group, without supertypes */
 };
 
 struct wasm_module {

@@ -12,6 +12,9 @@ enum {
     HEAP_TYPE_LAST = 0x74,
     LEB_MORE = 0x80,
     LEB_SIGN = 0x40,
+    LIMITS_HAS_MAX = 0x01,
+    LIMITS_HAS_PAGE_SIZE = 0x08,
+    LIMITS_FLAGS_MAX = 0x0F, /* the other two: shared, 64-bit */
 };
 
 struct wasm_reader wasm_reader_of(struct span module)
@@ -95,6 +98,37 @@ uint32_t wasm_u32_long(struct wasm_reader *reader)
     return wasm_ok(reader) ? value : 0;
 }
 
+uint32_t wasm_i32(struct wasm_reader *reader)
+{
+    struct wasm_reader digits = *reader;
+    wasm_skip_leb(reader, 32);
+    if (!wasm_ok(reader)) {
+        return 0;
+    }
+    uint64_t value = 0;
+    unsigned shift = 0;
+    uint8_t byte;
+    do {
+        byte = digits.base[digits.at++];
+        value |= (uint64_t)(byte & 0x7F) << shift;
+        shift += 7;
+    } while (byte >= LEB_MORE);
+    if ((byte & LEB_SIGN) != 0) {
+        value |= ~UINT64_C(0) << shift;
+    }
+    return (uint32_t)value;
+}
+
+struct span wasm_name(struct wasm_reader *reader)
+{
+    uint32_t len = wasm_u32(reader);
+    struct wasm_reader text = wasm_take(reader, len);
+    if (!wasm_ok(reader)) {
+        return (struct span){NULL, 0};
+    }
+    return (struct span){(const char *)text.base + text.at, len};
+}
+
 void wasm_skip_leb(struct wasm_reader *reader, unsigned bits)
 {
     size_t start = reader->at;
@@ -144,6 +178,23 @@ void wasm_skip_value_type(struct wasm_reader *reader, bool packed_allowed)
                !is_between(byte, HEAP_TYPE_FIRST, HEAP_TYPE_LAST) &&
                !(packed_allowed && is_between(byte, PACKED_TYPE_FIRST, PACKED_TYPE_LAST))) {
         wasm_fail(reader, ERR_FORMAT, start, "an unknown type");
+    }
+}
+
+void wasm_skip_limits(struct wasm_reader *reader)
+{
+    size_t start = reader->at;
+    uint8_t flags = wasm_byte(reader);
+    if (flags > LIMITS_FLAGS_MAX) {
+        wasm_fail(reader, ERR_FORMAT, start, "an unknown form of limits");
+        return;
+    }
+    wasm_skip_leb(reader, 64);
+    if ((flags & LIMITS_HAS_MAX) != 0) {
+        wasm_skip_leb(reader, 64);
+    }
+    if ((flags & LIMITS_HAS_PAGE_SIZE) != 0) {
+        wasm_u32(reader);
     }
 }
 

@@ -61,11 +61,20 @@ static inline uint32_t wasm_u32(struct wasm_reader *reader)
     return wasm_u32_long(reader);
 }
 
+/* The value of i32.const, as unsigned. */
+uint32_t wasm_i32(struct wasm_reader *reader);
+
+/* A length and so many bytes, borrowed. */
+struct span wasm_name(struct wasm_reader *reader);
+
 /* Signed or wide LEB128 whose value does not matter: at most ceil(bits/7) bytes. */
 void wasm_skip_leb(struct wasm_reader *reader, unsigned bits);
 
 /* A heap type: an abstract one, or the index of a type. */
 void wasm_skip_heap_type(struct wasm_reader *reader);
+
+/* The limits of a table or memory. */
+void wasm_skip_limits(struct wasm_reader *reader);
 
 /* A value type; with `packed_allowed` also i8 and i16, which fields may have. */
 void wasm_skip_value_type(struct wasm_reader *reader, bool packed_allowed);
