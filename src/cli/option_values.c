@@ -1,9 +1,11 @@
 #include "cli/option_values.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/utf8.h"
 
@@ -140,7 +142,21 @@ int option_add_mirror(struct option_list *list, const char *text, struct err *er
         return err_set(err, ERR_USAGE, "\"%.200s\" is neither a folder nor an https:// address",
                        text);
     }
-    return list_add(list, text, LIMIT_SOURCES_MAX, err);
+    if (is_https(text) || *text == '/') {
+        return list_add(list, text, LIMIT_SOURCES_MAX, err);
+    }
+    char here[PATH_MAX];
+    char whole[PATH_MAX];
+    if (getcwd(here, sizeof here) == NULL) {
+        return err_system(err, "cannot find out the working directory");
+    }
+    int len = snprintf(whole, sizeof whole, "%s/%s", here, text);
+    if (len < 0 || len >= PATH_MAX) {
+        return err_set(err, ERR_USAGE, "the folder's name is too long: %.200s", text);
+    }
+    const char *kept = option_keep(whole);
+    return kept == NULL ? err_set(err, ERR_MEMORY, "out of memory")
+                        : list_add(list, kept, LIMIT_SOURCES_MAX, err);
 }
 
 int option_add_url(struct option_list *list, const char *text, struct err *err)

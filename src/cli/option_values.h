@@ -18,7 +18,8 @@ char *option_keep(const char *text);
  */
 int option_add_requirements(struct option_list *list, const char *text, struct err *err);
 
-/* Each appends one, borrowed: a folder or an https address; an https address. */
+/* Each appends one: a folder (made absolute) or an https address; an https address. What needs no
+ * change is borrowed. */
 int option_add_mirror(struct option_list *list, const char *text, struct err *err);
 int option_add_url(struct option_list *list, const char *text, struct err *err);
 

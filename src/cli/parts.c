@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The folder of the running program. */
@@ -118,10 +119,24 @@ static int find_cache(const struct options *options, struct parts *out, struct e
                : err_set(err, ERR_USAGE, "the name of the cache folder is too long: %.200s", base);
 }
 
+/* A mistyped folder would show only when something is not found in it. */
+static int check_mirrors(const struct options *options, struct err *err)
+{
+    for (unsigned i = 0; i < options->mirrors.count; i++) {
+        const char *mirror = options->mirrors.items[i];
+        struct stat status;
+        if (*mirror == '/' && (stat(mirror, &status) != 0 || !S_ISDIR(status.st_mode))) {
+            return err_set(err, ERR_MISSING, "%s (from --mirror) is no folder", mirror);
+        }
+    }
+    return 0;
+}
+
 int parts_find(const struct options *options, struct parts *out, struct err *err)
 {
     char dir[PATH_MAX];
-    if (program_dir(dir, err) != 0 || find_cell(options, dir, out, err) != 0) {
+    if (program_dir(dir, err) != 0 || check_mirrors(options, err) != 0 ||
+        find_cell(options, dir, out, err) != 0) {
         return -1;
     }
     expect_program(out->fetch_path, dir, "vitrine-fetch");

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/parts.h"
+#include "cli/progress.h"
 #include "mcp/session.h"
 #include "transport/stdio.h"
 
@@ -23,6 +24,7 @@ struct server {
     uv_timer_t grace;
     struct pool *pool;
     struct packages *packages;
+    struct progress progress; /* of what is prepared ahead */
     struct stdio *stdio;
     struct mcp_session *session;
     bool has_hung_up;
@@ -146,6 +148,37 @@ static void on_ready(void *context, const struct err *err)
     }
 }
 
+static void on_prepare_log(void *context, enum packages_level level, struct span line)
+{
+    struct server *server = context;
+    progress_log(&server->progress, level, line);
+}
+
+static void on_prepared(void *context, const struct outcome *outcome)
+{
+    struct server *server = context;
+    if (outcome->status == OUTCOME_SUCCESS) {
+        progress_log(&server->progress, PACKAGES_INFO, span_of("the packages of --deps are ready"));
+    } else if (outcome->status != OUTCOME_CANCELLED) {
+        progress_log(&server->progress, PACKAGES_WARNING, result_error_text(outcome));
+    }
+}
+
+/* What every program gets is made ready now rather than in the first call. When that fails, the
+ * calls say so. */
+static void prepare(struct server *server, const struct options *options)
+{
+    struct packages_events events = {.context = server, .log = on_prepare_log, .done = on_prepared};
+    struct packages_run *run;
+    struct err err;
+    progress_init(&server->progress, options);
+    server->progress.fd = -1; /* a log, even on a terminal: there is no end to it */
+    if (options->dependencies.count > 0 &&
+        packages_prepare(server->packages, NULL, &events, &run, &err) != 0) {
+        log_warning("%s", err.text);
+    }
+}
+
 static void watch_signals(struct server *server)
 {
     static const int numbers[SIGNAL_COUNT] = {SIGINT, SIGTERM, SIGHUP};
@@ -210,6 +243,7 @@ int command_stdio(const struct options *options)
         return EXIT_OURS;
     }
     watch_signals(&server);
+    prepare(&server, options);
     uv_run(&server.loop, UV_RUN_DEFAULT);
     mcp_session_free(server.session);
     uv_loop_close(&server.loop);

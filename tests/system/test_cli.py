@@ -355,6 +355,12 @@ def test_missing_parts(vitrine: Program, tmp_path: Path) -> None:
     assert b"--cell" in done.stderr
 
 
+def test_missing_mirror(vitrine: Program, tmp_path: Path) -> None:
+    done = vitrine("run", "--mirror", "wheels", "-c", "1", cwd=tmp_path)
+    assert done.returncode == 125
+    assert f"{tmp_path}/wheels (from --mirror) is no folder".encode() in done.stderr
+
+
 def test_a_broken_cell_is_no_hang(vitrine: Program) -> None:
     """A program that is no vitrine-cell at all."""
     done = vitrine("run", "--cell", "/bin/false", "-c", "1", timeout=30)

@@ -208,6 +208,8 @@ static void sources_are_folders_or_https(void **state)
         assert_int_equal(option_add_mirror(&list, bad_urls[i], &err), is_path ? 0 : -1);
     }
     assert_int_equal(list.count, 1);
+    assert_int_equal(*list.items[0], '/'); /* a.org, a folder beside us */
+    assert_non_null(strstr(list.items[0], "/a.org"));
     assert_int_equal(option_add_url(&list, "HTTPS://a.org/simple", &err), 0);
     assert_int_equal(option_add_mirror(&list, "/srv/wheels", &err), 0);
     assert_int_equal(option_add_mirror(&list, "a:b/https://c", &err), 0);
