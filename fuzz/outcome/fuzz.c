@@ -21,6 +21,7 @@ enum {
     FACT_END = 1 << 4,
     FACT_RESULT = 1 << 5,
     FACT_KILLED = 1 << 6,
+    FACT_MAY_NEED = 1 << 7,
     HEAD_BYTES = 2,
     RESULT_BYTES_MAX = 64,
 };
@@ -35,11 +36,19 @@ static void outcome_check(const struct run_report *report, const struct outcome 
         assert(outcome->exit_code == 0 && report->has_end && report->has_result);
         assert(!report->is_cancelled && !report->is_out_of_time);
         assert(report->refusal == NULL && report->breakage == NULL);
+    } else if (outcome->status == OUTCOME_NEED) {
+        assert(report->may_need && report->has_end && report->has_result);
+        assert(!report->is_cancelled && !report->is_out_of_time);
+        assert(utf8_valid(outcome->need_json) && outcome->need_json.len > 0);
+        assert(outcome->value_json.len == 0 && outcome->error_message.len == 0);
     } else if (outcome->status != OUTCOME_RUN_ERROR) {
         assert(outcome->error_message.len > 0 && outcome->error_traceback.len > 0);
     }
     if (outcome->status == OUTCOME_RUN_ERROR) {
         assert(outcome->exit_code != 0);
+    }
+    if (outcome->status != OUTCOME_NEED) {
+        assert(outcome->need_json.len == 0);
     }
 }
 
@@ -56,6 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .refusal = (facts & FACT_REFUSED) != 0 ? "refused" : NULL,
         .breakage = (facts & FACT_BROKEN) != 0 ? "broken" : NULL,
         .is_out_of_time = (facts & FACT_OUT_OF_TIME) != 0,
+        .may_need = (facts & FACT_MAY_NEED) != 0,
         .has_end = (facts & FACT_END) != 0,
         .end = {rest.base, split},
         .has_result = (facts & FACT_RESULT) != 0,

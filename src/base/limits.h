@@ -114,7 +114,10 @@
 #define LIMIT_ENVIRONMENT_COUNT_MAX      64U
 #define LIMIT_ENVIRONMENT_MEMORY_DEFAULT (2 * GIB) /* --environment-memory: of all zygotes */
 #define LIMIT_ENVIRONMENT_MEMORY_MAX     (1024 * GIB)
-#define LIMIT_ENVIRONMENT_PRELOAD_MS     30000ULL /* imports ahead in a zygote */
+#define LIMIT_ENVIRONMENT_PRELOAD_MS     30000ULL    /* imports ahead in a zygote */
+#define LIMIT_ENVIRONMENT_MEMORY_GUESS   (256 * MIB) /* of a zygote when the system is silent */
+#define LIMIT_ENVIRONMENT_SPARE_MS       60000ULL    /* its spare cells outlive its last use */
+#define LIMIT_PRELOAD_BYTES_MAX          (4 * KIB)   /* names of modules to import ahead */
 
 /* MCP messages (src/transport, src/mcp). */
 #define LIMIT_MESSAGE_BYTES_MAX     (32 * MIB)

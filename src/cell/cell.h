@@ -2,7 +2,8 @@
  * The program `vitrine-cell`, as a function of the guest behind guest/guest.h; its main() is
  * main.c, and tests link it with a guest of their own.
  *
- *     vitrine-cell --core PATH --image PATH... --memory-max BYTES --warm|--cold
+ *     vitrine-cell --core PATH --image PATH... [--modules PATH] [--preload NAME,...]
+ *         --memory-max BYTES --warm|--cold
  *
  * Descriptor 3 is the control socket. The process boots the guest and stays a zygote: for each
  * FORK it makes a child, which enters the jail, takes one request, and exits.

@@ -11,6 +11,8 @@ enum option_name {
     OPTION_MEMORY_MAX,
     OPTION_WARM,
     OPTION_COLD,
+    OPTION_MODULES,
+    OPTION_PRELOAD,
 };
 
 static const struct option long_options[] = {
@@ -19,6 +21,8 @@ static const struct option long_options[] = {
     {"memory-max", required_argument, NULL, OPTION_MEMORY_MAX},
     {"warm", no_argument, NULL, OPTION_WARM},
     {"cold", no_argument, NULL, OPTION_COLD},
+    {"modules", required_argument, NULL, OPTION_MODULES},
+    {"preload", required_argument, NULL, OPTION_PRELOAD},
     {NULL, 0, NULL, 0},
 };
 
@@ -57,6 +61,8 @@ static int option_apply(struct cell_options *options, int name, const char *valu
     case OPTION_MEMORY_MAX: return memory_parse(value, &options->guest.memory_bytes_max, err);
     case OPTION_WARM: options->guest.warm = 1; return 0;
     case OPTION_COLD: options->guest.warm = 0; return 0;
+    case OPTION_MODULES: options->guest.modules_path = value; return 0;
+    case OPTION_PRELOAD: options->guest.preload = value; return 0;
     default: return err_set(err, ERR_USAGE, "an unknown or incomplete option");
     }
 }
@@ -73,9 +79,10 @@ int cell_options_parse(int argc, char **argv, struct cell_options *out, struct e
         }
     }
     if (optind != argc || out->guest.core_path == NULL) {
-        return err_set(err, ERR_USAGE,
-                       "this program is started by vitrine: --core PATH --image "
-                       "PATH... --memory-max BYTES --warm|--cold");
+        return err_set(
+            err, ERR_USAGE,
+            "this program is started by vitrine: --core PATH --image "
+            "PATH... --memory-max BYTES [--modules FILE] [--preload NAMES] --warm|--cold");
     }
     return 0;
 }

@@ -8,10 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/fd.h"
 #include "base/limits.h"
+#include "base/log.h"
 
-/* The program, three options with a value, two for each image, --warm, and the final NULL. */
-enum { ARGS_MAX = 8 + 2 * LIMIT_IMAGE_COUNT_MAX };
+/* The program, four options with a value, two for each image and one more, --warm, and the final
+ * NULL. */
+enum { ARGS_MAX = 12 + 2 * LIMIT_IMAGE_COUNT_MAX };
 
 struct args {
     char *items[ARGS_MAX];
@@ -119,6 +123,105 @@ int args_new(const struct pool_config *config, char ***out, struct err *err)
         return -1;
     }
     *out = args->items; /* the first member: args_free frees the whole */
+    return 0;
+}
+
+/* ---- Environments ---------------------------------------------------------------------------- */
+
+/* In its folder; the third one may be absent. */
+static const char image_file[] = "packages.img";
+static const char modules_file[] = "modules";
+static const char preload_file[] = "preload";
+
+static int file_check(const char *dir, const char *name, struct err *err)
+{
+    char path[LIMIT_PATH_BYTES_MAX];
+    int len = snprintf(path, sizeof path, "%s/%s", dir, name);
+    if (len < 0 || (size_t)len >= sizeof path) {
+        return err_set(err, ERR_USAGE, "the path %.64s... is too long", dir);
+    }
+    if (access(path, R_OK) != 0) {
+        return err_set(err, ERR_MISSING,
+                       "%s cannot be read: the folder was removed or is not whole", path);
+    }
+    return 0;
+}
+
+int args_check_environment(const char *dir, struct err *err)
+{
+    return file_check(dir, image_file, err) != 0 ? -1 : file_check(dir, modules_file, err);
+}
+
+/* Names of modules and nothing else, with commas between them. */
+static bool is_preload(struct span names)
+{
+    for (size_t i = 0; i < names.len; i++) {
+        char c = names.base[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        bool is_mark = c == ',' || c == '.' || (c >= '0' && c <= '9');
+        if (!is_letter && !is_mark) {
+            return false;
+        }
+    }
+    return names.len > 0;
+}
+
+/* The first line of the file, when it is one of names; there may be none. */
+static void preload_read(const char *dir, struct buf *names)
+{
+    char path[LIMIT_PATH_BYTES_MAX];
+    int len = snprintf(path, sizeof path, "%s/%s", dir, preload_file);
+    if (len < 0 || (size_t)len >= sizeof path || fd_read_file(path, names, NULL) != 0) {
+        buf_clear(names);
+        return;
+    }
+    const char *newline = names->len > 0 ? memchr(names->base, '\n', names->len) : NULL;
+    names->len = newline != NULL ? (size_t)(newline - names->base) : names->len;
+    if (names->len > 0 && !is_preload(buf_span(names))) {
+        log_warning("%s: not a line of module names; nothing is imported ahead", path);
+        buf_clear(names);
+    }
+}
+
+static int environment_add(struct args *args, const char *dir, bool wants_preload,
+                           bool *has_preload, struct err *err)
+{
+    cleanup_buf struct buf names;
+    buf_init(&names, LIMIT_PRELOAD_BYTES_MAX);
+    if (wants_preload) {
+        preload_read(dir, &names);
+    }
+    *has_preload = names.len > 0;
+    if (add(args, err, "--image") != 0 || add(args, err, "%s/%s", dir, image_file) != 0 ||
+        add(args, err, "--modules") != 0 || add(args, err, "%s/%s", dir, modules_file) != 0) {
+        return -1;
+    }
+    if (*has_preload && (add(args, err, "--preload") != 0 ||
+                         add(args, err, "%.*s", (int)names.len, names.base) != 0)) {
+        return -1;
+    }
+    return 0;
+}
+
+int args_new_environment(char *const *base, const char *dir, bool wants_preload, char ***out,
+                         bool *has_preload, struct err *err)
+{
+    if (args_check_environment(dir, err) != 0) {
+        return -1;
+    }
+    struct args *args = calloc(1, sizeof *args);
+    if (args == NULL) {
+        return err_set(err, ERR_MEMORY, "no memory for a command line");
+    }
+    int result = 0;
+    for (size_t i = 0; result == 0 && base[i] != NULL; i++) {
+        result = add(args, err, "%s", base[i]);
+    }
+    if (result != 0 || environment_add(args, dir, wants_preload, has_preload, err) != 0) {
+        args_free(args->items);
+        return -1;
+    }
+    *out = args->items;
     return 0;
 }
 

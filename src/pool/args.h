@@ -7,6 +7,15 @@
 
 /* Looks for the program, the core module and the images. *out is NULL-terminated and owned. */
 int args_new(const struct pool_config *config, char ***out, struct err *err);
+
+/* Whether the folder of an environment has its files; ERR_MISSING. */
+int args_check_environment(const char *dir, struct err *err);
+
+/* A copy of `base` for the environment in the folder `dir`, checked as above. *has_preload says
+ * whether its zygote is told to import something ahead. */
+int args_new_environment(char *const *base, const char *dir, bool wants_preload, char ***out,
+                         bool *has_preload, struct err *err);
+
 void args_free(char **args);
 
 #endif

@@ -44,6 +44,12 @@ static void abandon(struct cell *cell)
     buf_free(&cell->in);
 }
 
+static void spares_change(struct cell *cell, int by)
+{
+    cell->environment->spare_count += (unsigned)by;
+    cell->pool->spare_count += (unsigned)by;
+}
+
 struct cell *cell_new(struct pool *pool, struct zygote *zygote)
 {
     struct cell *cell = calloc(1, sizeof *cell);
@@ -60,6 +66,7 @@ struct cell *cell_new(struct pool *pool, struct zygote *zygote)
     }
     cell->pool = pool;
     cell->zygote = zygote;
+    cell->environment = zygote->environment;
     cell->number = ++pool->cell_number;
     cell->fd = ends[0];
     cell->child_fd = ends[1];
@@ -68,7 +75,7 @@ struct cell *cell_new(struct pool *pool, struct zygote *zygote)
     cell->poll.data = cell->timer.data = cell;
     cell->handles = 2;
     TAILQ_INSERT_TAIL(&pool->cells, cell, link);
-    pool->spare_count++;
+    spares_change(cell, +1);
     (void)uv_poll_start(&cell->poll, UV_READABLE, on_socket);
     (void)cell_flush_commands(cell);
     return cell;
@@ -142,7 +149,7 @@ static void conclude(struct cell *cell, const struct run_end *how)
     cell->state = CELL_ENDING;
     pool->running_count--;
     if (how->end != NULL) {
-        pool->spare_deaths = 0;
+        cell->environment->spare_deaths = 0;
     }
     run_finish(run, how);
     abandon(cell);
@@ -162,7 +169,7 @@ void cell_retire(struct cell *cell)
 {
     assert(cell->state == CELL_SPARE);
     cell->state = CELL_ENDING;
-    cell->pool->spare_count--;
+    spares_change(cell, -1);
     abandon(cell);
     timer_set(cell, LIMIT_CELL_END_MS);
 }
@@ -172,7 +179,7 @@ static void spare_died(struct cell *cell)
 {
     cell_retire(cell);
     kill_now(cell);
-    pool_spare_died(cell->pool);
+    environment_spare_died(cell->environment);
 }
 
 void cell_gone(struct cell *cell, const int *wait_status, const char *breakage)
@@ -224,10 +231,30 @@ static void result_take(struct cell *cell, struct span record)
     }
 }
 
+static void fetch_take(struct cell *cell, struct span question, size_t bytes_after)
+{
+    struct pool_run *run = cell->run;
+    if (!run->may_fetch) {
+        violation(cell, "a question that it may not ask");
+    } else if (bytes_after > 0) {
+        violation(cell, "more before its question was answered");
+    } else if (run->fetch_count == LIMIT_RESOLVE_FETCHES_MAX) {
+        violation(cell, "more questions than there may be");
+    } else {
+        run->fetch_count++;
+        run->is_fetching = true;
+        run->events.fetch(run->events.context, run, question);
+    }
+}
+
 /* `bytes_after` have arrived behind this frame. */
 static void frame_take(struct cell *cell, const struct wire_frame *frame, size_t bytes_after)
 {
-    if (frame->type == WIRE_STDOUT) {
+    if (cell->run->is_fetching || cell->run->down.len > 0) {
+        violation(cell, "something when it was to listen");
+    } else if (frame->type == WIRE_FETCH) {
+        fetch_take(cell, frame->payload, bytes_after);
+    } else if (frame->type == WIRE_STDOUT) {
         output_take(cell, RUN_STDOUT, frame->payload);
     } else if (frame->type == WIRE_STDERR) {
         output_take(cell, RUN_STDERR, frame->payload);
@@ -303,26 +330,34 @@ bool cell_read(struct cell *cell)
     return cell->state == CELL_RUNNING && (size_t)n == sizeof pool->chunk;
 }
 
-/* ---- The request ----------------------------------------------------------------------------- */
+/* ---- The way down ---------------------------------------------------------------------------- */
 
 /* Sends what the socket takes. -1 when the other end is closed. */
-static int request_send(struct cell *cell)
+static int down_send(struct cell *cell)
 {
     struct pool_run *run = cell->run;
-    struct span rest = buf_span(&run->request);
-    rest.base += run->request_sent_bytes;
-    rest.len -= run->request_sent_bytes;
+    struct span rest = buf_span(&run->down);
+    rest.base += run->down_sent_bytes;
+    rest.len -= run->down_sent_bytes;
     ssize_t n = send(cell->fd, rest.base, rest.len, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
         return -1;
     }
-    run->request_sent_bytes += n > 0 ? (size_t)n : 0;
-    if (run->request_sent_bytes < run->request.len) {
+    run->down_sent_bytes += n > 0 ? (size_t)n : 0;
+    if (run->down_sent_bytes < run->down.len) {
         return uv_poll_start(&cell->poll, UV_READABLE | UV_WRITABLE, on_socket);
     }
-    buf_free(&run->request);
-    run->request_sent_bytes = 0;
+    buf_free(&run->down);
+    run->down_sent_bytes = 0;
     return 0;
+}
+
+/* A cell that is gone is found by reading, which also finds what it said before. */
+void cell_send_down(struct cell *cell)
+{
+    if (cell->state == CELL_RUNNING && cell->fd >= 0) {
+        (void)down_send(cell);
+    }
 }
 
 bool cell_give(struct cell *cell, struct pool_run *run)
@@ -331,10 +366,10 @@ bool cell_give(struct cell *cell, struct pool_run *run)
     struct pool *pool = cell->pool;
     cell->run = run;
     run->sent_us = clock_monotonic_us();
-    if (request_send(cell) != 0) {
+    if (down_send(cell) != 0) {
         cell->run = NULL;
         run->sent_us = 0;
-        run->request_sent_bytes = 0;
+        run->down_sent_bytes = 0;
         spare_died(cell);
         return false;
     }
@@ -342,7 +377,7 @@ bool cell_give(struct cell *cell, struct pool_run *run)
     cell->state = CELL_RUNNING;
     cell->in.bytes_max =
         (size_t)run->limits.result_bytes + RESULT_EXTRA_BYTES + 2 * POOL_CHUNK_BYTES;
-    pool->spare_count--;
+    spares_change(cell, -1);
     pool->running_count++;
     timer_set(cell, run->limits.wall_ms);
     return true;
@@ -362,9 +397,9 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 {
     struct cell *cell = poll->data;
     if (status == 0 && (events & UV_WRITABLE) != 0 && cell->state == CELL_RUNNING) {
-        if (request_send(cell) != 0) {
+        if (down_send(cell) != 0) {
             events |= UV_READABLE; /* what it may have said before it went */
-        } else if (cell->run->request.len == 0) {
+        } else if (cell->run->down.len == 0) {
             (void)uv_poll_start(&cell->poll, UV_READABLE, on_socket);
         }
     }

@@ -31,8 +31,7 @@ const char *outcome_status_name(enum outcome_status status)
         [OUTCOME_SUCCESS] = "success",     [OUTCOME_RUN_ERROR] = "run-error",
         [OUTCOME_LIMIT] = "limit",         [OUTCOME_INSTALL_ERROR] = "install-error",
         [OUTCOME_CRASH] = "crash",         [OUTCOME_REFUSED] = "refused",
-        [OUTCOME_CANCELLED] = "cancelled",
-        [OUTCOME_NEED] = "need",
+        [OUTCOME_CANCELLED] = "cancelled", [OUTCOME_NEED] = "need",
     };
     return names[status];
 }
@@ -48,6 +47,7 @@ struct result_record {
     struct span message;
     struct span traceback;
     uint32_t line;
+    struct span need;
 };
 
 static int result_field_read(struct result_record *out, const struct wire_field *field)
@@ -61,12 +61,21 @@ static int result_field_read(struct result_record *out, const struct wire_field 
     case WIRE_RESULT_ERROR_MESSAGE: out->message = field->value; return 0;
     case WIRE_RESULT_ERROR_TRACEBACK: out->traceback = field->value; return 0;
     case WIRE_RESULT_ERROR_LINE: return wire_get_u32(field->value, &out->line);
+    case WIRE_RESULT_NEED: out->need = field->value; return 0;
     default: return -1;
     }
 }
 
-/* Each field at most once, none that is unknown, and a status that is one of two. */
-static int result_read(struct span record, struct result_record *out)
+/* Packages are fetched for what it says, so it has to be of a form that can be shown and kept. */
+static bool is_need(const struct result_record *record)
+{
+    return span_equal(record->status, span_of("need")) && record->need.len > 0 &&
+           record->need.len <= LIMIT_NEED_BYTES_MAX && utf8_valid(record->need);
+}
+
+/* Each field at most once, none that is unknown, and a status that is one of two; or of three,
+ * where it may be a need. */
+static int result_read(struct span record, bool may_need, struct result_record *out)
 {
     *out = (struct result_record){0};
     uint32_t seen = 0;
@@ -79,7 +88,7 @@ static int result_read(struct span record, struct result_record *out)
         seen |= 1u << field.number;
     }
     bool is_known = span_equal(out->status, span_of("success")) ||
-                    span_equal(out->status, span_of("run-error"));
+                    span_equal(out->status, span_of("run-error")) || (may_need && is_need(out));
     return more == 0 && is_known ? 0 : -1;
 }
 
@@ -168,6 +177,7 @@ __attribute__((format(printf, 5, 6))) static void conclude(struct outcome *out,
     out->exit_code = exit_code;
     out->value_json = (struct span){0};
     out->value_note = (struct span){0};
+    out->need_json = (struct span){0};
     buf_clear(&texts->message);
     (void)utf8_append_lossy(&texts->message, span_of(sentence));
     say(out, texts);
@@ -229,8 +239,14 @@ static int result_take(const struct run_report *report, struct outcome_texts *te
                        struct outcome *out)
 {
     struct result_record record;
-    if (!report->has_result || result_read(report->result, &record) != 0) {
+    if (!report->has_result || result_read(report->result, report->may_need, &record) != 0) {
         return -1;
+    }
+    if (is_need(&record)) { /* nothing was run, so there is nothing else to say */
+        out->status = OUTCOME_NEED;
+        out->exit_code = EXIT_OF_SANDBOX;
+        out->need_json = record.need;
+        return 0;
     }
     /* A success has status 0, an error another one, whatever the guest claims. */
     out->exit_code = (int)(int32_t)record.exit_code;

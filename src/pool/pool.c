@@ -1,4 +1,4 @@
-/* Admission, the queue, zygotes one after another, and the end of it all. */
+/* Admission, the queue, and the end of it all. */
 #include "pool/pool.h"
 
 #include <assert.h>
@@ -11,14 +11,13 @@
 #include "pool/run.h"
 #include "pool/state.h"
 
-static void settle_soon(struct pool *pool);
-
 /* ---- The queue ------------------------------------------------------------------------------- */
 
 static void enqueue(struct pool *pool, struct pool_run *run)
 {
     TAILQ_INSERT_TAIL(&pool->queue, run, link);
     run->is_queued = true;
+    run->environment->queued_count++;
     pool->queue_count++;
     pool->queue_bytes += run->request_bytes;
 }
@@ -28,6 +27,7 @@ static void dequeue(struct pool *pool, struct pool_run *run)
     assert(run->is_queued);
     TAILQ_REMOVE(&pool->queue, run, link);
     run->is_queued = false;
+    run->environment->queued_count--;
     pool->queue_count--;
     pool->queue_bytes -= run->request_bytes;
 }
@@ -37,157 +37,100 @@ static void end_queued(struct pool *pool, struct pool_run *run)
 {
     dequeue(pool, run);
     TAILQ_INSERT_TAIL(&pool->ended, run, link);
-    settle_soon(pool);
+    pool_settle_soon(pool);
+}
+
+static void refuse_queued(struct pool *pool, const struct environment *environment,
+                          const char *refusal)
+{
+    struct pool_run *run;
+    struct pool_run *next;
+    for (run = TAILQ_FIRST(&pool->queue); run != NULL; run = next) {
+        next = TAILQ_NEXT(run, link);
+        if (run->environment == environment) {
+            run->refusal = refusal;
+            end_queued(pool, run);
+        }
+    }
 }
 
 /* ---- Cells ----------------------------------------------------------------------------------- */
 
-static struct cell *oldest_spare(const struct pool *pool)
+/* Forks ahead of need; with `only_bare`, where there is no spare cell at all. */
+static void refill(struct pool *pool, bool only_bare)
 {
-    struct cell *cell;
-    TAILQ_FOREACH(cell, &pool->cells, link)
+    struct environment *environment;
+    TAILQ_FOREACH(environment, &pool->environments, link)
     {
-        if (cell->state == CELL_SPARE && cell->zygote == pool->zygote) {
-            return cell;
-        }
-    }
-    return NULL;
-}
-
-/* Forks ahead of need, unless cells have lately died before they were used. */
-static void refill(struct pool *pool)
-{
-    while (pool->state == POOL_READY && pool->spare_count < pool->spare_cells &&
-           pool->spare_deaths < LIMIT_SPARE_DEATHS_MAX) {
-        if (cell_new(pool, pool->zygote) == NULL) {
-            return;
+        if (pool->state == POOL_OPEN && (!only_bare || environment->spare_count == 0)) {
+            environment_refill(environment);
         }
     }
 }
 
 static bool has_room(const struct pool *pool)
 {
-    return pool->state == POOL_READY && pool->running_count < pool->cells_max;
+    return pool->state == POOL_OPEN && pool->running_count < pool->cells_max;
 }
 
-/* A request may be on its way before its cell is forked: the socket keeps it. */
-static void dispatch(struct pool *pool)
+/* Gives a run its cell. A request may be on its way before its cell is forked: the socket keeps it.
+ */
+static void dispatch_run(struct pool *pool, struct pool_run *run)
 {
-    struct pool_run *run;
-    while (has_room(pool) && (run = TAILQ_FIRST(&pool->queue)) != NULL) {
-        struct cell *cell = oldest_spare(pool);
+    struct environment *environment = run->environment;
+    while (run->is_queued) {
+        struct cell *cell = environment_spare(environment);
         if (cell == NULL) {
-            cell = cell_new(pool, pool->zygote);
+            cell = cell_new(pool, environment->zygote);
         }
         if (cell == NULL) {
             run->refusal = "the system has no descriptors or no memory left for another cell";
             end_queued(pool, run);
-            continue;
-        }
-        if (cell_give(cell, run)) {
+        } else if (cell_give(cell, run)) {
             dequeue(pool, run);
         }
     }
-    if (pool->spare_count == 0) {
-        refill(pool);
+}
+
+/* First come, first served; but whose environment boots, lets the others pass. */
+static void dispatch(struct pool *pool)
+{
+    struct pool_run *run;
+    struct pool_run *next;
+    for (run = TAILQ_FIRST(&pool->queue); run != NULL && has_room(pool); run = next) {
+        next = TAILQ_NEXT(run, link);
+        if (run->environment->state == ENVIRONMENT_READY) {
+            dispatch_run(pool, run);
+        }
     }
+    refill(pool, true);
 }
 
 void pool_run_ended(struct pool *pool)
 {
     dispatch(pool);
-    refill(pool);
+    refill(pool, false);
+    environments_trim(pool);
 }
 
-void pool_spare_died(struct pool *pool)
+void pool_environment_ready(struct environment *environment)
 {
-    pool->spare_deaths++;
-    if (pool->spare_deaths == LIMIT_SPARE_DEATHS_MAX) {
-        log_warning("spare sandbox processes die before they are used; none are made ahead now");
-    }
-    settle_soon(pool);
-}
-
-/* ---- Zygotes --------------------------------------------------------------------------------- */
-
-static void fail(struct pool *pool, const char *why)
-{
-    pool->state = POOL_FAILED;
-    (void)err_set(&pool->failure, ERR_SYSTEM, "the sandbox cannot start: %s", why);
-    settle_soon(pool);
-}
-
-static void zygote_start(struct pool *pool);
-
-static void on_backoff_over(uv_timer_t *timer)
-{
-    zygote_start(timer->data);
-}
-
-/* The first replacement comes at once; if that does not last, each next one waits twice as long. */
-static uint64_t backoff_ms(unsigned deaths)
-{
-    if (deaths <= 1) {
-        return 0;
-    }
-    uint64_t ms = LIMIT_ZYGOTE_BACKOFF_MS_MIN;
-    for (unsigned i = 2; i < deaths && ms < LIMIT_ZYGOTE_BACKOFF_MS_MAX; i++) {
-        ms *= 2;
-    }
-    return ms < LIMIT_ZYGOTE_BACKOFF_MS_MAX ? ms : LIMIT_ZYGOTE_BACKOFF_MS_MAX;
-}
-
-/* A zygote that says why it cannot start is believed, if there never was a better one. */
-static void zygote_lost(struct pool *pool, bool was_ready, bool is_fatal, const char *why)
-{
-    pool->state = POOL_STARTING;
-    pool->deaths++;
-    pool->failures = was_ready ? 0 : pool->failures + 1;
-    if (!was_ready &&
-        ((is_fatal && !pool->info.ready) || pool->failures >= LIMIT_ZYGOTE_FAILURES_MAX)) {
-        fail(pool, why);
-        return;
-    }
-    log_warning("%s; another one is started", why);
-    (void)uv_timer_start(&pool->backoff, on_backoff_over, backoff_ms(pool->deaths), 0);
-}
-
-static void zygote_start(struct pool *pool)
-{
-    struct err err;
-    pool->zygote = zygote_new(pool, &err);
-    if (pool->zygote == NULL) {
-        zygote_lost(pool, false, false, err.text);
-    }
-}
-
-void pool_zygote_ready(struct pool *pool)
-{
-    if (pool->state == POOL_CLOSING) {
-        return;
-    }
-    pool->state = POOL_READY;
-    pool->failures = 0;
-    pool->spare_deaths = 0;
-    pool->info.ready = true;
+    struct pool *pool = environment->pool;
     dispatch(pool);
-    refill(pool);
-    settle_soon(pool);
+    refill(pool, false);
+    environments_trim(pool);
+    pool_settle_soon(pool);
 }
 
-void pool_zygote_ended(struct pool *pool, struct zygote *zygote)
+void pool_environment_failed(struct environment *environment)
 {
-    if (pool->zygote == zygote) {
-        pool->zygote = NULL;
+    struct pool *pool = environment->pool;
+    if (environment->is_base && pool->state == POOL_OPEN) {
+        pool->state = POOL_FAILED;
+        pool->failure = environment->failure;
     }
-    if (pool->state == POOL_CLOSING) {
-        return;
-    }
-    if (zygote->is_ready &&
-        clock_monotonic_us() - zygote->ready_us > LIMIT_ZYGOTE_STABLE_MS * 1000) {
-        pool->deaths = 0;
-    }
-    zygote_lost(pool, zygote->is_ready, zygote->is_fatal, zygote->why);
+    refuse_queued(pool, environment, environment->failure.text);
+    pool_settle_soon(pool);
 }
 
 /* ---- Settling -------------------------------------------------------------------------------- */
@@ -227,16 +170,13 @@ static void close_parts(struct pool *pool)
     struct cell *cell;
     TAILQ_FOREACH(cell, &pool->cells, link)
     {
-        if (cell->state == CELL_SPARE) {
-            cell_retire(cell);
-        } else if (cell->state == CELL_RUNNING) {
+        if (cell->state == CELL_RUNNING) {
             cell->run->is_cancelled = true;
         }
     }
-    struct zygote *zygote;
-    TAILQ_FOREACH(zygote, &pool->zygotes, link)
-    {
-        zygote_stop(zygote);
+    struct environment *environment;
+    while ((environment = TAILQ_FIRST(&pool->environments)) != NULL) {
+        environment_close(environment);
     }
     pool->is_settled = true;
 }
@@ -254,11 +194,11 @@ static void on_soon(uv_timer_t *timer)
     tell_ready(pool);
     finish_ended(pool);
     dispatch(pool);
-    refill(pool);
+    refill(pool, false);
     pool_part_freed(pool);
 }
 
-static void settle_soon(struct pool *pool)
+void pool_settle_soon(struct pool *pool)
 {
     if (!uv_is_closing((uv_handle_t *)&pool->soon)) {
         (void)uv_timer_start(&pool->soon, on_soon, 0, 0);
@@ -270,9 +210,6 @@ static void settle_soon(struct pool *pool)
 static void on_handle_closed(uv_handle_t *handle)
 {
     struct pool *pool = handle->data;
-    if (--pool->handles > 0) {
-        return;
-    }
     void (*on_closed)(void *) = pool->on_closed;
     void *context = pool->on_closed_context;
     args_free(pool->args);
@@ -283,9 +220,9 @@ static void on_handle_closed(uv_handle_t *handle)
 void pool_part_freed(struct pool *pool)
 {
     if (pool->is_settled && TAILQ_EMPTY(&pool->cells) && TAILQ_EMPTY(&pool->zygotes) &&
-        TAILQ_EMPTY(&pool->ended) && !uv_is_closing((uv_handle_t *)&pool->soon)) {
+        TAILQ_EMPTY(&pool->ended) && pool->environment_parts == 0 &&
+        !uv_is_closing((uv_handle_t *)&pool->soon)) {
         uv_close((uv_handle_t *)&pool->soon, on_handle_closed);
-        uv_close((uv_handle_t *)&pool->backoff, on_handle_closed);
     }
 }
 
@@ -323,24 +260,36 @@ int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **ou
     pool->loop = loop;
     pool->spare_cells = config->spare_cells;
     pool->cells_max = config->cells_max;
+    pool->is_warm = config->warm;
     pool->memory_bytes_max = config->memory_bytes_max;
+    pool->environment_bytes_max = config->environment_memory_bytes != 0
+                                      ? config->environment_memory_bytes
+                                      : LIMIT_ENVIRONMENT_MEMORY_DEFAULT;
+    pool->patience = (struct pool_patience){
+        .boot_ms = LIMIT_ZYGOTE_BOOT_MS,
+        .preload_ms = LIMIT_ENVIRONMENT_PRELOAD_MS,
+        .spare_keep_ms = LIMIT_ENVIRONMENT_SPARE_MS,
+    };
+    TAILQ_INIT(&pool->environments);
     TAILQ_INIT(&pool->zygotes);
     TAILQ_INIT(&pool->cells);
     TAILQ_INIT(&pool->queue);
     TAILQ_INIT(&pool->ended);
+    pool->base = environment_new_base(pool);
+    if (pool->base == NULL) {
+        args_free(pool->args);
+        free(pool);
+        return err_set(err, ERR_MEMORY, "no memory for a pool");
+    }
     (void)uv_timer_init(loop, &pool->soon);
-    (void)uv_timer_init(loop, &pool->backoff);
-    pool->soon.data = pool->backoff.data = pool;
-    pool->handles = 2;
-    zygote_start(pool);
+    pool->soon.data = pool;
+    environment_start(pool->base);
     *out = pool;
     return 0;
 }
 
-int pool_run(struct pool *pool, const struct run_request *request, const struct run_events *events,
-             struct pool_run **out, struct err *err)
+static int state_check(const struct pool *pool, struct err *err)
 {
-    struct pool_run *run;
     if (pool->state == POOL_CLOSING) {
         return err_set(err, ERR_GONE, "the pool is closing");
     }
@@ -348,20 +297,50 @@ int pool_run(struct pool *pool, const struct run_request *request, const struct 
         *err = pool->failure;
         return -1;
     }
-    if (run_new(pool, request, events, &run, err) != 0) {
-        return -1;
-    }
-    bool has_to_wait = !has_room(pool) || pool->queue_count > 0;
+    return 0;
+}
+
+/* Whether another run may come into the queue, when it has to wait. */
+static int queue_check(const struct pool *pool, const struct pool_run *run, struct err *err)
+{
+    bool has_to_wait =
+        !has_room(pool) || run->environment->state != ENVIRONMENT_READY || pool->queue_count > 0;
     if (has_to_wait && (pool->queue_count >= LIMIT_QUEUE_MAX ||
                         pool->queue_bytes + run->request_bytes > LIMIT_QUEUE_BYTES_MAX)) {
-        run_free(run);
         return err_set(err, ERR_LIMIT, "busy: %u programs run and %u wait; try again later",
                        pool->running_count, pool->queue_count);
     }
+    return 0;
+}
+
+int pool_run(struct pool *pool, const struct run_request *request, const struct run_events *events,
+             struct pool_run **out, struct err *err)
+{
+    struct pool_run *run;
+    assert(!request->may_fetch || events->fetch != NULL);
+    if (state_check(pool, err) != 0 || run_new(pool, request, events, &run, err) != 0) {
+        return -1;
+    }
+    run->environment = environment_get(pool, request->environment, err);
+    if (run->environment == NULL || queue_check(pool, run, err) != 0 ||
+        environment_want(run->environment, err) != 0) {
+        run_free(run);
+        return -1;
+    }
     *out = run;
+    run->environment->run_count++;
     enqueue(pool, run);
     dispatch(pool);
     return 0;
+}
+
+int pool_warm(struct pool *pool, const struct pool_environment *wanted, struct err *err)
+{
+    if (state_check(pool, err) != 0) {
+        return -1;
+    }
+    struct environment *environment = environment_get(pool, wanted, err);
+    return environment == NULL ? -1 : environment_want(environment, err);
 }
 
 void pool_run_cancel(struct pool_run *run)
@@ -384,7 +363,7 @@ void pool_on_ready(struct pool *pool, void (*ready)(void *context, const struct 
 {
     pool->on_ready = ready;
     pool->on_ready_context = context;
-    settle_soon(pool);
+    pool_settle_soon(pool);
 }
 
 void pool_close(struct pool *pool, void (*closed)(void *context), void *context)
@@ -393,6 +372,5 @@ void pool_close(struct pool *pool, void (*closed)(void *context), void *context)
     pool->state = POOL_CLOSING;
     pool->on_closed = closed;
     pool->on_closed_context = context;
-    (void)uv_timer_stop(&pool->backoff);
-    settle_soon(pool);
+    pool_settle_soon(pool);
 }

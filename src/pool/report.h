@@ -17,6 +17,7 @@ struct run_report {
     const char *refusal;  /* why it was never run, or NULL */
     const char *breakage; /* what the sandbox itself did wrong, or NULL */
     bool is_out_of_time;
+    bool may_need; /* it was asked for its needs, and has said nothing else */
     bool has_end;
     struct span end; /* payload of END */
     bool has_result;

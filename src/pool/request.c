@@ -69,24 +69,47 @@ static int sizes_check(const struct run_request *request, struct err *err)
 
 /* ---- The record ------------------------------------------------------------------------------ */
 
-/* Repeated texts; `is_env` asks for NAME=VALUE. */
-static int texts_put(struct buf *out, uint8_t field, const char *const *texts, size_t count_max,
-                     bool is_env, struct err *err)
+/* What is repeated in a request: how it is called, and how much of it there may be. */
+struct texts_rule {
+    uint8_t field;
+    const char *what;
+    size_t count_max;
+    size_t bytes_max; /* of one */
+};
+
+static const struct texts_rule arguments = {WIRE_REQUEST_ARG, "argument", LIMIT_ARGV_COUNT_MAX,
+                                            LIMIT_REQUEST_FRAME_BYTES_MAX};
+static const struct texts_rule variables = {WIRE_REQUEST_ENV, "environment variable",
+                                            LIMIT_ENV_COUNT_MAX, LIMIT_REQUEST_FRAME_BYTES_MAX};
+static const struct texts_rule dependencies = {WIRE_REQUEST_DEPENDENCY, "dependency",
+                                               LIMIT_REQUIREMENTS_MAX, LIMIT_REQUIREMENT_BYTES_MAX};
+
+static bool is_variable(struct span text)
 {
-    const char *what = is_env ? "environment variable" : "argument";
-    for (size_t i = 0; texts[i] != NULL; i++) {
+    return text.len > 0 && text.base[0] != '=' && memchr(text.base, '=', text.len) != NULL;
+}
+
+static int texts_put(struct buf *out, const struct texts_rule *rule, const char *const *texts,
+                     struct err *err)
+{
+    for (size_t i = 0; texts != NULL && texts[i] != NULL; i++) {
         struct span text = span_of(texts[i]);
-        if (i == count_max) {
-            return err_set(err, ERR_LIMIT, "more than %zu %ss", count_max, what);
+        if (i == rule->count_max) {
+            return err_set(err, ERR_LIMIT, "%s %zu is one too many", rule->what, i);
+        }
+        if (text.len > rule->bytes_max) {
+            return err_set(err, ERR_LIMIT, "%s %zu has %zu bytes, %zu at most", rule->what, i,
+                           text.len, rule->bytes_max);
         }
         if (!utf8_valid(text)) {
-            return err_set(err, ERR_FORMAT, "%s %zu is not UTF-8", what, i);
+            return err_set(err, ERR_FORMAT, "%s %zu is not UTF-8", rule->what, i);
         }
-        if (is_env && (text.len == 0 || text.base[0] == '=' || strchr(text.base, '=') == NULL)) {
-            return err_set(err, ERR_USAGE, "%s '%s' is not of the form NAME=VALUE", what, texts[i]);
+        if (rule == &variables && !is_variable(text)) {
+            return err_set(err, ERR_USAGE, "%s '%s' is not of the form NAME=VALUE", rule->what,
+                           texts[i]);
         }
-        if (wire_put(out, field, text) != 0) {
-            return err_set(err, ERR_LIMIT, "the %ss are too large", what);
+        if (wire_put(out, rule->field, text) != 0) {
+            return err_set(err, ERR_LIMIT, "the request is too large at %s %zu", rule->what, i);
         }
     }
     return 0;
@@ -106,12 +129,23 @@ static int program_put(struct buf *out, const struct run_request *request, struc
          wire_put(out, WIRE_REQUEST_GLOBALS, request->globals_json) != 0)) {
         return err_set(err, ERR_LIMIT, "the request is too large");
     }
-    if (texts_put(out, WIRE_REQUEST_ARG, argv, LIMIT_ARGV_COUNT_MAX, false, err) != 0) {
-        return -1;
+    return texts_put(out, &arguments, argv, err) != 0
+               ? -1
+               : texts_put(out, &variables, request->env, err);
+}
+
+static int packages_put(struct buf *out, const struct run_request *request, struct err *err)
+{
+    if (!utf8_valid(request->resolved) || request->resolved.len > LIMIT_NEED_BYTES_MAX) {
+        return err_set(err, ERR_FORMAT, "the need that was resolved is none");
     }
-    return request->env == NULL
-               ? 0
-               : texts_put(out, WIRE_REQUEST_ENV, request->env, LIMIT_ENV_COUNT_MAX, true, err);
+    if ((request->finds_needs && wire_put_u32(out, WIRE_REQUEST_NEEDS, 1) != 0) ||
+        (request->resolved.len > 0 &&
+         wire_put(out, WIRE_REQUEST_RESOLVED, request->resolved) != 0) ||
+        (request->may_fetch && wire_put_u32(out, WIRE_REQUEST_MAY_FETCH, 1) != 0)) {
+        return err_set(err, ERR_LIMIT, "the request is too large");
+    }
+    return texts_put(out, &dependencies, request->dependencies, err);
 }
 
 static int limits_put(struct buf *out, const struct run_limits *limits)
@@ -137,6 +171,9 @@ int request_encode(const struct run_request *request, uint64_t memory_bytes_max,
     struct buf record;
     buf_init(&record, LIMIT_REQUEST_FRAME_BYTES_MAX);
     int result = program_put(&record, request, err);
+    if (result == 0) {
+        result = packages_put(&record, request, err);
+    }
     if (result == 0 &&
         (wire_put_u32(&record, WIRE_REQUEST_WANT_VALUE, request->want_value ? 1 : 0) != 0 ||
          limits_put(&record, &request->limits) != 0 ||

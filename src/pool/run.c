@@ -1,5 +1,6 @@
 #include "pool/run.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -16,21 +17,23 @@ int run_new(struct pool *pool, const struct run_request *request, const struct r
     run->pool = pool;
     run->events = *events;
     run->limits = request->limits;
+    run->finds_needs = request->finds_needs;
+    run->may_fetch = request->may_fetch;
     run->queued_us = clock_monotonic_us();
-    buf_init(&run->request, WIRE_HEADER_BYTES + LIMIT_REQUEST_FRAME_BYTES_MAX);
+    buf_init(&run->down, WIRE_HEADER_BYTES + LIMIT_REQUEST_FRAME_BYTES_MAX);
     buf_init(&run->result, LIMIT_RESULT_FRAME_BYTES_MAX);
-    if (request_encode(request, pool->memory_bytes_max, &run->request, err) != 0) {
+    if (request_encode(request, pool->memory_bytes_max, &run->down, err) != 0) {
         run_free(run);
         return -1;
     }
-    run->request_bytes = run->request.len;
+    run->request_bytes = run->down.len;
     *out = run;
     return 0;
 }
 
 void run_free(struct pool_run *run)
 {
-    buf_free(&run->request);
+    buf_free(&run->down);
     buf_free(&run->result);
     free(run);
 }
@@ -44,6 +47,7 @@ void run_finish(struct pool_run *run, const struct run_end *how)
         .refusal = run->refusal,
         .breakage = how->breakage,
         .is_out_of_time = run->is_out_of_time,
+        .may_need = run->finds_needs && run->output_bytes == 0,
         .has_end = how->end != NULL,
         .has_result = run->has_result,
         .result = buf_span(&run->result),
@@ -63,5 +67,34 @@ void run_finish(struct pool_run *run, const struct run_end *how)
     outcome_compose(&report, &texts, &outcome);
     run->events.done(run->events.context, &outcome);
     outcome_texts_free(&texts);
+    struct environment *environment = run->environment;
     run_free(run);
+    environment->run_count--;
+    environment->used_us = now_us;
+    environment_part_freed(environment);
+}
+
+/* The frame of an answer, or -1 when it is too large or there is no memory. */
+static int answer_encode(struct buf *out, uint32_t status, struct span bytes)
+{
+    buf_init(out, WIRE_HEADER_BYTES + LIMIT_FETCH_ANSWER_BYTES_MAX);
+    if (bytes.len > LIMIT_FETCH_ANSWER_BYTES_MAX - sizeof status ||
+        buf_reserve(out, WIRE_HEADER_BYTES + sizeof status + bytes.len) != 0) {
+        return -1;
+    }
+    (void)wire_append_header(out, WIRE_FETCHED, (uint32_t)(sizeof status + bytes.len));
+    (void)buf_append_u32(out, status); /* reserved above, as is the next */
+    return buf_append(out, bytes.base, bytes.len);
+}
+
+void pool_run_fetched(struct pool_run *run, uint32_t status, struct span bytes)
+{
+    assert(run->is_fetching && run->down.len == 0);
+    run->is_fetching = false;
+    if (answer_encode(&run->down, status, bytes) != 0 &&
+        answer_encode(&run->down, WIRE_FETCH_FAILED, span_of("the answer is too large")) != 0) {
+        pool_run_cancel(run); /* not even room for a sentence */
+        return;
+    }
+    cell_send_down(run->cell);
 }

@@ -1,10 +1,12 @@
 /*
  * The pool's parts, private to src/pool. Who calls whom: pool.c (admission, queue, the end) uses
- * zygote.c (process, control socket) and cell.c (one child, one run); both report back through
- * the pool_* functions at the end of this file.
+ * environment.c (one zygote after another, spare cells, who is let go), which uses zygote.c
+ * (process, control socket); cells.c is one child and its one run. What happens to zygotes goes up
+ * through the environment_* functions, what happens to runs through the pool_* functions at the end
+ * of this file.
  *
  * Everything lives on one loop. Objects with libuv handles are freed when libuv has let go of all
- * their handles, never earlier.
+ * their handles, never earlier: so what a callback was called with is there until it returns.
  */
 #ifndef POOL_STATE_H
 #define POOL_STATE_H
@@ -27,16 +29,30 @@ enum { ZYGOTE_LINE_MAX = 512 };
 
 /* ---- A run ----------------------------------------------------------------------------------- */
 
+/*
+ * Whose turn it is between the pool and the cell of a run:
+ *
+ *     the pool's, until `down` is sent whole --> the cell's --FETCH--> the pool's: is_fetching
+ *                     ^                                                        |
+ *                     +---------------------- pool_run_fetched ----------------+
+ *
+ * A cell that says anything when it is not its turn breaks the protocol.
+ */
 struct pool_run {
     TAILQ_ENTRY(pool_run) link; /* in the queue, or in the list of those that end next */
     struct pool *pool;
+    struct environment *environment;
     struct cell *cell; /* NULL before it is sent */
     struct run_events events;
     struct run_limits limits;
-    struct buf request;   /* the frame; freed when it is sent */
-    size_t request_bytes; /* its size, also afterwards */
-    size_t request_sent_bytes;
-    struct buf result; /* payload of RESULT */
+    bool finds_needs;
+    bool may_fetch;
+    struct buf down;      /* a frame for the cell, the request first; freed when it is sent */
+    size_t request_bytes; /* of the request, also afterwards */
+    size_t down_sent_bytes;
+    bool is_fetching;     /* asked, and not answered */
+    unsigned fetch_count; /* questions so far */
+    struct buf result;    /* payload of RESULT */
     bool has_result;
     uint64_t output_bytes; /* seen so far */
     uint64_t queued_us;
@@ -59,7 +75,8 @@ enum cell_state {
 struct cell {
     TAILQ_ENTRY(cell) link; /* in pool->cells, oldest first */
     struct pool *pool;
-    struct zygote *zygote;
+    struct environment *environment;
+    struct zygote *zygote; /* while the process is not gone */
     uint32_t number;
     enum cell_state state;
     struct pool_run *run; /* while RUNNING */
@@ -85,6 +102,9 @@ struct cell *cell_new(struct pool *pool, struct zygote *zygote);
  * then the run is untouched. */
 bool cell_give(struct cell *cell, struct pool_run *run);
 
+/* Sends what its run has in `down`, as much as the socket takes now; the rest follows. */
+void cell_send_down(struct cell *cell);
+
 /* Interrupts the run and kills the cell after its grace. */
 void cell_stop(struct cell *cell);
 
@@ -106,6 +126,8 @@ int cell_flush_commands(struct cell *cell);
 struct zygote {
     TAILQ_ENTRY(zygote) link;
     struct pool *pool;
+    struct environment *environment;
+    uint64_t boot_ms_max;
     uv_process_t process;
     uv_poll_t control;
     uv_pipe_t log;
@@ -125,7 +147,8 @@ struct zygote {
 TAILQ_HEAD(zygote_list, zygote);
 
 /* Starts a process. NULL when the system refuses. */
-struct zygote *zygote_new(struct pool *pool, struct err *err);
+struct zygote *zygote_new(struct environment *environment, char **args, uint64_t boot_ms_max,
+                          struct err *err);
 
 /* Sends one command: 1, or 0 when the socket is full (zygote_flush is called again when it is
  * not), or -1 when it is broken. */
@@ -137,43 +160,135 @@ void zygote_stop(struct zygote *zygote);
 /* Ends it now; something is wrong with it. */
 void zygote_kill(struct zygote *zygote);
 
+/* ---- An environment -------------------------------------------------------------------------- */
+
+/*
+ *            want                      READY
+ *     IDLE -----------> STARTING ------------------> READY
+ *      ^ ^                 |  ^                       |  |
+ *      | |   cannot start  |  |  zygote died, and     |  |
+ *      | +-----------------+  |  runs wait (the base: |  |
+ *      |   its runs are       |  always)              |  |
+ *      |   refused            +-----------------------+  |
+ *      |                                                 |
+ *      +-------------------------------------------------+
+ *         zygote died and nothing waits, or it was let go
+ *
+ * "Cannot start" is: it said why it cannot, or it was not ready in time, or died some times in a
+ * row before it was ready. All three are held against its imports ahead first: it is started once
+ * more without them, and never again with them. For the base, "cannot start" is the pool's end.
+ */
+enum environment_state {
+    ENVIRONMENT_IDLE,     /* no zygote, and none is needed */
+    ENVIRONMENT_STARTING, /* a zygote boots, or one will when the backoff is over */
+    ENVIRONMENT_READY,
+};
+
+enum { ENVIRONMENT_ID_BYTES_MAX = 64 };
+
+struct environment {
+    TAILQ_ENTRY(environment) link; /* in pool->environments */
+    struct pool *pool;
+    bool is_base;
+    bool is_listed; /* in pool->environments */
+    char id[ENVIRONMENT_ID_BYTES_MAX + 1];
+    char *dir;    /* owned; NULL for the base */
+    bool is_bare; /* its zygote does not import ahead any more */
+    bool was_ready;
+    enum environment_state state;
+    struct zygote *zygote; /* the one that new cells come from; NULL in between */
+    bool has_preload;      /* that zygote imports ahead */
+    uint64_t memory_bytes; /* of that zygote, once it is ready */
+    unsigned zygote_count; /* processes, with those that end */
+    unsigned run_count;    /* runs that wait or run here */
+    unsigned queued_count; /* of them, in the queue */
+    unsigned spare_count;
+    unsigned spare_deaths; /* in a row */
+    unsigned failures;     /* zygotes in a row that never were ready */
+    unsigned deaths;       /* zygotes in a row that did not last */
+    uint64_t used_us;      /* when it was last asked for */
+    uv_timer_t timer;      /* STARTING: the backoff; READY: until its spare cells go */
+    bool is_closed;        /* the timer is */
+    struct err failure;    /* why it could not start */
+};
+TAILQ_HEAD(environment_list, environment);
+
+/* The base, to be started next. NULL: no memory. */
+struct environment *environment_new_base(struct pool *pool);
+
+/* Starts a zygote now. One that cannot be started counts as one that died. */
+void environment_start(struct environment *environment);
+
+/* Finds or makes one; the base for NULL. NULL when it is ill-named, or all there may be are in use.
+ */
+struct environment *environment_get(struct pool *pool, const struct pool_environment *wanted,
+                                    struct err *err);
+
+/* It is needed: starts a zygote, perhaps after a while, if there is none. -1 when it cannot. */
+int environment_want(struct environment *environment, struct err *err);
+
+/* Its oldest spare cell, or NULL. */
+struct cell *environment_spare(const struct environment *environment);
+
+/* Forks ahead of need, unless cells have lately died before they were used. */
+void environment_refill(struct environment *environment);
+
+/* Lets go of the least recently used ones, until the rest are within the budget. */
+void environments_trim(struct pool *pool);
+
+/* For the end of the pool: no zygote any more; it frees itself. */
+void environment_close(struct environment *environment);
+
+/* What happened to its parts; called by zygote.c and cells.c. */
+void environment_zygote_ready(struct environment *environment);
+void environment_zygote_ended(struct environment *environment, struct zygote *zygote);
+void environment_spare_died(struct environment *environment);
+void environment_part_freed(struct environment *environment);
+
 /* ---- The pool -------------------------------------------------------------------------------- */
 
 enum pool_state {
-    POOL_STARTING, /* a zygote boots, or one will when the backoff is over */
-    POOL_READY,
-    POOL_FAILED, /* for good */
+    POOL_OPEN,
+    POOL_FAILED, /* the base cannot start */
     POOL_CLOSING,
+};
+
+/* Limits that tests make shorter. */
+struct pool_patience {
+    uint64_t boot_ms;       /* LIMIT_ZYGOTE_BOOT_MS */
+    uint64_t preload_ms;    /* LIMIT_ENVIRONMENT_PRELOAD_MS, for the start of one that preloads */
+    uint64_t spare_keep_ms; /* LIMIT_ENVIRONMENT_SPARE_MS */
 };
 
 struct pool {
     uv_loop_t *loop;
     enum pool_state state;
-    char **args; /* the zygote's command line, owned */
+    char **args; /* the base's command line, owned */
     unsigned spare_cells;
     unsigned cells_max;
+    bool is_warm;
     uint64_t memory_bytes_max;
+    uint64_t environment_bytes_max; /* of all zygotes but the base's */
+    struct pool_patience patience;
     struct pool_info info;
 
-    struct zygote *zygote; /* the one that new cells come from; NULL in between */
+    struct environment *base;
+    struct environment_list environments; /* with the base */
+    unsigned environment_count;           /* without it */
+    unsigned environment_parts;           /* objects not freed yet, with the base */
     struct zygote_list zygotes;
     struct cell_list cells;
-    unsigned spare_count;
+    unsigned spare_count; /* of all environments */
     unsigned running_count;
-    uint32_t cell_number;  /* of the last cell made */
-    unsigned spare_deaths; /* in a row */
+    uint32_t cell_number; /* of the last cell made */
 
-    struct run_list queue;
+    struct run_list queue; /* of all environments, in the order in which they came */
     unsigned queue_count;
     size_t queue_bytes;
     struct run_list ended; /* whose `done` is due */
 
-    uv_timer_t soon;    /* runs pool_settle from the loop */
-    uv_timer_t backoff; /* until the next zygote */
+    uv_timer_t soon;    /* runs on_soon from the loop */
     bool is_settled;    /* closing, and everything has been told to end */
-    unsigned handles;   /* of these two, not closed yet */
-    unsigned failures;  /* zygotes in a row that never were ready */
-    unsigned deaths;    /* zygotes in a row that did not last */
     struct err failure; /* why POOL_FAILED */
 
     void (*on_ready)(void *context, const struct err *err);
@@ -184,11 +299,13 @@ struct pool {
     char chunk[POOL_CHUNK_BYTES]; /* what was read last */
 };
 
-/* What happened to the parts; called by zygote.c and cells.c. */
-void pool_zygote_ready(struct pool *pool);
-void pool_zygote_ended(struct pool *pool, struct zygote *zygote);
-void pool_spare_died(struct pool *pool);
+/* What happened to the parts; called by environment.c, zygote.c and cells.c. */
+void pool_environment_ready(struct environment *environment);
+void pool_environment_failed(struct environment *environment); /* `failure` says why */
 void pool_run_ended(struct pool *pool);
+
+/* Looks after everything from the loop, soon. */
+void pool_settle_soon(struct pool *pool);
 
 /* Something has been freed; when the pool is closing and nothing is left, it frees itself. */
 void pool_part_freed(struct pool *pool);

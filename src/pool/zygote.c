@@ -25,10 +25,11 @@ static void on_handle_closed(uv_handle_t *handle)
     if (--zygote->handles > 0) {
         return;
     }
-    struct pool *pool = zygote->pool;
-    TAILQ_REMOVE(&pool->zygotes, zygote, link);
+    struct environment *environment = zygote->environment;
+    TAILQ_REMOVE(&zygote->pool->zygotes, zygote, link);
     free(zygote);
-    pool_part_freed(pool);
+    environment->zygote_count--;
+    environment_part_freed(environment);
 }
 
 static void handle_close(uv_handle_t *handle)
@@ -56,7 +57,10 @@ static void line_end(struct zygote *zygote)
                                ? zygote->line
                                : "vitrine-cell: further messages are dropped";
         zygote->lines++;
-        log_warning("%s", text);
+        /* While it boots, code of others may print; what went wrong is told in the end. */
+        log_write(zygote->environment->is_base || zygote->is_ready ? LOG_LEVEL_WARNING
+                                                                   : LOG_LEVEL_INFO,
+                  "%s", text);
     }
     if (zygote->line_len > 0 && !zygote->is_fatal && !zygote->is_ready) {
         snprintf(zygote->why, sizeof zygote->why, "%s", zygote->line);
@@ -159,7 +163,8 @@ static void copy_text(char *out, size_t size, struct span text)
 
 static int ready_take(struct zygote *zygote, struct span record)
 {
-    struct pool_info *info = &zygote->pool->info;
+    struct pool_info read = {.ready = true};
+    struct pool_info *info = &read;
     struct wire_field field;
     int more;
     while ((more = wire_next(&record, &field)) > 0) {
@@ -178,7 +183,10 @@ static int ready_take(struct zygote *zygote, struct span record)
     (void)uv_timer_stop(&zygote->timer);
     zygote->is_ready = true;
     zygote->ready_us = clock_monotonic_us();
-    pool_zygote_ready(zygote->pool);
+    if (zygote->environment->is_base) {
+        zygote->pool->info = read;
+    }
+    environment_zygote_ready(zygote->environment);
     return 0;
 }
 
@@ -301,7 +309,7 @@ static void on_exit_status(uv_process_t *process, int64_t status, int signal_num
     handle_close((uv_handle_t *)&zygote->process);
     handle_close((uv_handle_t *)&zygote->log);
     handle_close((uv_handle_t *)&zygote->timer);
-    pool_zygote_ended(zygote->pool, zygote);
+    environment_zygote_ended(zygote->environment, zygote);
     cells_lose(zygote, breakage);
 }
 
@@ -311,7 +319,7 @@ static void on_patience_over(uv_timer_t *timer)
     if (!zygote->is_ready && !zygote->is_stopped) {
         zygote->is_fatal = true;
         snprintf(zygote->why, sizeof zygote->why, "it was not ready within %llu s",
-                 LIMIT_ZYGOTE_BOOT_MS / 1000);
+                 (unsigned long long)zygote->boot_ms_max / 1000);
     }
     zygote_kill(zygote);
 }
@@ -339,7 +347,7 @@ void zygote_stop(struct zygote *zygote)
 
 /* Descriptors of the child: nothing to read, nowhere to print, our log, the control socket. Its
  * environment is empty, and it is in no terminal's session. */
-static int spawn(struct zygote *zygote, int control_fd)
+static int spawn(struct zygote *zygote, char **args, int control_fd)
 {
     static char *no_environment[] = {NULL};
     uv_stdio_container_t stdio[] = {
@@ -351,8 +359,8 @@ static int spawn(struct zygote *zygote, int control_fd)
     };
     uv_process_options_t options = {
         .exit_cb = on_exit_status,
-        .file = zygote->pool->args[0],
-        .args = zygote->pool->args,
+        .file = args[0],
+        .args = args,
         .env = no_environment,
         .flags = UV_PROCESS_DETACHED,
         .stdio_count = sizeof stdio / sizeof *stdio,
@@ -361,8 +369,10 @@ static int spawn(struct zygote *zygote, int control_fd)
     return uv_spawn(zygote->pool->loop, &zygote->process, &options);
 }
 
-struct zygote *zygote_new(struct pool *pool, struct err *err)
+struct zygote *zygote_new(struct environment *environment, char **args, uint64_t boot_ms_max,
+                          struct err *err)
 {
+    struct pool *pool = environment->pool;
     struct zygote *zygote = calloc(1, sizeof *zygote);
     int ends[2];
     if (zygote == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
@@ -371,6 +381,8 @@ struct zygote *zygote_new(struct pool *pool, struct err *err)
         return NULL;
     }
     zygote->pool = pool;
+    zygote->environment = environment;
+    zygote->boot_ms_max = boot_ms_max;
     zygote->fd = ends[0];
     if (uv_poll_init(pool->loop, &zygote->control, zygote->fd) != 0) {
         fd_close(&ends[0]);
@@ -384,11 +396,12 @@ struct zygote *zygote_new(struct pool *pool, struct err *err)
     zygote->control.data = zygote->log.data = zygote->timer.data = zygote;
     zygote->handles = 4;
     TAILQ_INSERT_TAIL(&pool->zygotes, zygote, link);
-    int failed = spawn(zygote, ends[1]);
+    environment->zygote_count++;
+    int failed = spawn(zygote, args, ends[1]);
     zygote->process.data = zygote;
     fd_close(&ends[1]);
     if (failed != 0) {
-        (void)err_set(err, ERR_SYSTEM, "starting %s: %s", pool->args[0], uv_strerror(failed));
+        (void)err_set(err, ERR_SYSTEM, "starting %s: %s", args[0], uv_strerror(failed));
         zygote->is_gone = true;
         control_close(zygote);
         handle_close((uv_handle_t *)&zygote->process);
@@ -398,6 +411,6 @@ struct zygote *zygote_new(struct pool *pool, struct err *err)
     }
     (void)uv_poll_start(&zygote->control, UV_READABLE, on_control);
     (void)uv_read_start((uv_stream_t *)&zygote->log, log_alloc, on_log);
-    (void)uv_timer_start(&zygote->timer, on_patience_over, LIMIT_ZYGOTE_BOOT_MS, 0);
+    (void)uv_timer_start(&zygote->timer, on_patience_over, boot_ms_max, 0);
     return zygote;
 }

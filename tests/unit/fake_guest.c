@@ -8,8 +8,13 @@
  *   limits BITS                  limits to report          junk-text      ill-formed UTF-8 in it
  *   exit N | trap TEXT | silent | no-record | twice        other ends
  *   junk | more-after-end        forged frames             segv | abort | connect | open   crimes
+ *   ask TEXT | forge-ask TEXT    a question, and the answer; the same as a frame of its own making
+ *   ask-and-print | ask-twice    forged: more behind a question
+ *   need JSON | need-of N        ends with a need          environment    prints what it is made of
  *
- * The core "module" is a file with one line too: ok, fatal TEXT, exit TEXT, or slow MS.
+ * The core "module" is a file with one line too: ok, fatal TEXT, exit TEXT, or slow MS; so is each
+ * image, which may also hold "memory BYTES", to be used. Among the modules to import ahead, "hang",
+ * "crash" and "noise" do so.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -19,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,6 +47,8 @@ struct guest {
     bool has_junk;
     char error[64];
     struct buf value;
+    struct buf need;
+    char environment[LINE_MAX_BYTES];
 };
 
 static void sleep_ms(unsigned ms)
@@ -51,26 +59,74 @@ static void sleep_ms(unsigned ms)
 
 /* ---- Boot ------------------------------------------------------------------------------------ */
 
-int guest_boot(const struct guest_config *config, struct guest **out, struct err *err)
+/* Does what a file's line says. */
+static int file_boot(const char *path, struct err *err)
 {
-    cleanup_buf struct buf core;
-    buf_init(&core, LINE_MAX_BYTES);
-    if (fd_read_file(config->core_path, &core, err) != 0 || buf_append_char(&core, '\0') != 0) {
+    cleanup_buf struct buf line;
+    buf_init(&line, LINE_MAX_BYTES);
+    if (fd_read_file(path, &line, err) != 0 || buf_append_char(&line, '\0') != 0) {
         return -1;
     }
-    core.base[strcspn(core.base, "\n")] = '\0';
-    if (strncmp(core.base, "fatal ", 6) == 0) {
-        return err_set(err, ERR_FORMAT, "%s", core.base + 6);
+    line.base[strcspn(line.base, "\n")] = '\0';
+    if (strncmp(line.base, "fatal ", 6) == 0) {
+        return err_set(err, ERR_FORMAT, "%s", line.base + 6);
     }
-    if (strncmp(core.base, "exit ", 5) == 0) {
-        dprintf(STDERR_FILENO, "%s\n", core.base + 5);
+    if (strncmp(line.base, "exit ", 5) == 0) {
+        dprintf(STDERR_FILENO, "%s\n", line.base + 5);
         _exit(3);
     }
-    if (strncmp(core.base, "slow ", 5) == 0) {
-        sleep_ms((unsigned)strtoul(core.base + 5, NULL, 10));
+    if (strncmp(line.base, "slow ", 5) == 0) {
+        sleep_ms((unsigned)strtoul(line.base + 5, NULL, 10));
+    }
+    if (strncmp(line.base, "memory ", 7) == 0) {
+        size_t len = (size_t)strtoull(line.base + 7, NULL, 10);
+        void *bytes = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (bytes == MAP_FAILED) {
+            return err_system(err, "mmap");
+        }
+        memset(bytes, 1, len);
+    }
+    return 0;
+}
+
+static void import_ahead(const char *names)
+{
+    if (strstr(names, "noise") != NULL) {
+        for (int i = 0; i < 5000; i++) {
+            dprintf(STDERR_FILENO, "noise %d\x1b[2J\n", i);
+        }
+    }
+    if (strstr(names, "crash") != NULL) {
+        (void)raise(SIGKILL);
+    }
+    while (strstr(names, "hang") != NULL) {
+        sleep_ms(1000);
+    }
+}
+
+int guest_boot(const struct guest_config *config, struct guest **out, struct err *err)
+{
+    if (file_boot(config->core_path, err) != 0) {
+        return -1;
+    }
+    const char *last = "";
+    for (size_t i = 0; config->image_paths[i] != NULL; i++) {
+        last = config->image_paths[i];
+        if (file_boot(last, err) != 0) {
+            return -1;
+        }
+    }
+    if (config->preload != NULL) {
+        import_ahead(config->preload);
     }
     *out = calloc(1, sizeof **out);
-    return *out != NULL ? 0 : err_set(err, ERR_MEMORY, "no memory");
+    if (*out == NULL) {
+        return err_set(err, ERR_MEMORY, "no memory");
+    }
+    snprintf((*out)->environment, sizeof(*out)->environment, "image=%s modules=%s preload=%s", last,
+             config->modules_path != NULL ? config->modules_path : "",
+             config->preload != NULL ? config->preload : "");
+    return 0;
 }
 
 void guest_free(struct guest *guest)
@@ -139,6 +195,12 @@ static void command_flood(struct guest *guest, const char *name, const char *tex
     }
 }
 
+static bool is_flag(uint8_t number)
+{
+    return number == WIRE_REQUEST_WANT_VALUE || number == WIRE_REQUEST_NEEDS ||
+           number == WIRE_REQUEST_MAY_FETCH;
+}
+
 static void command_request(struct guest *guest, const char *name, const char *text)
 {
     (void)name;
@@ -152,10 +214,10 @@ static void command_request(struct guest *guest, const char *name, const char *t
         if (field.number == WIRE_REQUEST_CODE) {
             continue;
         }
-        if (wire_get_u64(field.value, &number) == 0 && field.number >= WIRE_REQUEST_WALL_MS) {
+        if (field.number >= WIRE_REQUEST_WALL_MS && field.number <= WIRE_REQUEST_FILE_COUNT &&
+            wire_get_u64(field.value, &number) == 0) {
             snprintf(line, sizeof line, "%u=%" PRIu64, field.number, number);
-        } else if (field.number == WIRE_REQUEST_WANT_VALUE &&
-                   wire_get_u32(field.value, &flag) == 0) {
+        } else if (is_flag(field.number) && wire_get_u32(field.value, &flag) == 0) {
             snprintf(line, sizeof line, "%u=%u", field.number, flag);
         } else {
             snprintf(line, sizeof line, "%u=%.*s", field.number, (int)field.value.len,
@@ -253,6 +315,75 @@ static void command_forge(struct guest *guest, const char *name, const char *tex
     (void)fd_write_full(CELL_FD, frames.base, frames.len);
 }
 
+/* Prints the status and the answer: its text when it is short, else its length. */
+static void command_ask(struct guest *guest, const char *name, const char *text)
+{
+    (void)name;
+    char line[LINE_MAX_BYTES];
+    struct buf answer;
+    uint32_t status = 0;
+    buf_init(&answer, LIMIT_FETCH_ANSWER_BYTES_MAX);
+    if (guest->sink->fetch == NULL) {
+        command_output(guest, "print", "not permitted");
+        return;
+    }
+    if (guest->sink->fetch(guest->sink->context, span_of(text), &answer) != 0) {
+        stop(guest, WIRE_END_PROTOCOL, 1, "a question was not answered");
+        return;
+    }
+    (void)wire_get_u32((struct span){answer.base, 4}, &status);
+    int len = (int)answer.len - 4;
+    if (len < 64) {
+        snprintf(line, sizeof line, "%u %.*s", status, len, answer.base + 4);
+    } else {
+        bool is_whole = answer.base[4] == 'a' && answer.base[answer.len - 1] == 'z';
+        snprintf(line, sizeof line, "%u %d bytes%s", status, len,
+                 is_whole ? "" : ", but not whole");
+    }
+    buf_free(&answer);
+    command_output(guest, "print", line);
+}
+
+static void command_forge_ask(struct guest *guest, const char *name, const char *text)
+{
+    struct buf frames;
+    buf_init(&frames, LINE_MAX_BYTES);
+    (void)wire_append_frame(&frames, WIRE_FETCH, span_of(text));
+    if (strcmp(name, "ask-twice") == 0) {
+        (void)wire_append_frame(&frames, WIRE_FETCH, span_of(text));
+    } else if (strcmp(name, "ask-and-print") == 0) {
+        (void)fd_write_full(CELL_FD, frames.base, frames.len);
+        sleep_ms(20);
+        buf_clear(&frames);
+        (void)wire_append_frame(&frames, WIRE_STDOUT, span_of("more"));
+    }
+    (void)fd_write_full(CELL_FD, frames.base, frames.len);
+    buf_free(&frames);
+    guest->is_silent = true;
+    sleep_ms(1000);
+}
+
+static void command_need(struct guest *guest, const char *name, const char *text)
+{
+    buf_clear(&guest->need);
+    if (strcmp(name, "need") == 0) {
+        (void)buf_append_text(&guest->need, text);
+        return;
+    }
+    size_t len = (size_t)strtoull(text, NULL, 10);
+    if (buf_reserve(&guest->need, len) == 0) {
+        memset(guest->need.base, '1', len);
+        guest->need.len = len;
+    }
+}
+
+static void command_environment(struct guest *guest, const char *name, const char *text)
+{
+    (void)name;
+    (void)text;
+    command_output(guest, "print", guest->environment);
+}
+
 static void command_crime(struct guest *guest, const char *name, const char *text)
 {
     (void)guest;
@@ -292,6 +423,13 @@ static const struct command {
     {"twice", command_end},
     {"junk", command_forge},
     {"more-after-end", command_forge},
+    {"ask", command_ask},
+    {"forge-ask", command_forge_ask},
+    {"ask-twice", command_forge_ask},
+    {"ask-and-print", command_forge_ask},
+    {"need", command_need},
+    {"need-of", command_need},
+    {"environment", command_environment},
     {"segv", command_crime},
     {"abort", command_crime},
     {"connect", command_crime},
@@ -323,7 +461,11 @@ static void result_write(struct guest *guest)
     struct buf record;
     buf_init(&record, LIMIT_RESULT_FRAME_BYTES_MAX);
     bool is_error = guest->error[0] != '\0';
-    (void)wire_put(&record, WIRE_RESULT_STATUS, span_of(is_error ? "run-error" : "success"));
+    const char *status = is_error ? "run-error" : guest->need.len > 0 ? "need" : "success";
+    (void)wire_put(&record, WIRE_RESULT_STATUS, span_of(status));
+    if (guest->need.len > 0) {
+        (void)wire_put(&record, WIRE_RESULT_NEED, buf_span(&guest->need));
+    }
     (void)wire_put_u32(&record, WIRE_RESULT_EXIT_CODE, is_error ? 1 : 0);
     if (guest->value.len > 0) {
         (void)wire_put(&record, WIRE_RESULT_VALUE, buf_span(&guest->value));
@@ -351,6 +493,7 @@ void guest_run(struct guest *guest, struct span request, const struct guest_sink
     guest->end = end;
     guest->request = request;
     buf_init(&guest->value, LIMIT_RESULT_FRAME_BYTES_MAX);
+    buf_init(&guest->need, LIMIT_RESULT_FRAME_BYTES_MAX);
     struct span code = {0};
     struct wire_field field;
     while (wire_next(&request, &field) > 0) {
@@ -370,4 +513,5 @@ void guest_run(struct guest *guest, struct span request, const struct guest_sink
         result_write(guest);
     }
     buf_free(&guest->value);
+    buf_free(&guest->need);
 }

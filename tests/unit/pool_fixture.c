@@ -1,10 +1,34 @@
 #include "pool_fixture.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "base/log.h"
+#include "cell/cell.h"
+
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define UNDER_SANITIZER
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define UNDER_SANITIZER
+#endif
+#ifdef UNDER_SANITIZER
+const bool is_jailed = false;
+#else
+const bool is_jailed = true;
+#endif
 
 /* ---- A pool on a loop ------------------------------------------------------------------------ */
 
@@ -130,9 +154,20 @@ static void on_done(void *context, const struct outcome *outcome)
     text_keep(seen->traceback, outcome->error_traceback);
     text_keep(seen->value, outcome->value_json);
     text_keep(seen->note, outcome->value_note);
+    text_keep(seen->need, outcome->need_json);
     if (seen->then != NULL) {
         seen->then(seen);
     }
+}
+
+static void on_fetch(void *context, struct pool_run *run, struct span question)
+{
+    struct seen *seen = context;
+    assert_false(seen->is_done);
+    assert_ptr_equal(seen->run, run);
+    seen->fetch_count++;
+    text_keep(seen->question, question);
+    seen->on_fetch(seen);
 }
 
 void seen_init(struct seen *seen)
@@ -158,7 +193,8 @@ struct run_request request_make(const char *code)
 
 int run_request_start(const struct run_request *request, struct seen *seen, struct err *err)
 {
-    const struct run_events events = {.context = seen, .output = on_output, .done = on_done};
+    const struct run_events events = {
+        .context = seen, .fetch = on_fetch, .output = on_output, .done = on_done};
     return pool_run(pool, request, &events, &seen->run, err);
 }
 
@@ -205,4 +241,131 @@ void assert_next_run_is_clean(void)
     run_whole("print clean\nvalue 1", &seen);
     assert_int_equal(seen.outcome.status, OUTCOME_SUCCESS);
     assert_text(&seen.out, "clean\n");
+}
+
+/* ---- Processes ------------------------------------------------------------------------------- */
+
+/* Pids in a file of /proc such as "12 34 ": the first or the last, or 0. */
+static pid_t child_of(pid_t parent, pid_t thread, bool is_last)
+{
+    char path[64];
+    char text[1024] = {0};
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", parent, thread);
+    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || read(fd, text, sizeof text - 1) <= 0) {
+        return 0;
+    }
+    pid_t pid = 0;
+    for (char *at = text; *at != '\0' && (pid == 0 || is_last); at += *at == ' ' ? 1 : 0) {
+        pid = (pid_t)strtol(at, &at, 10);
+    }
+    return pid;
+}
+
+/* The newest child: cells whose zygote has died become children of ours before its successor. */
+pid_t zygote_pid(void)
+{
+    pid_t pid = child_of(getpid(), getpid(), true);
+    assert_true(pid > 0);
+    return pid;
+}
+
+/* The oldest child of any thread of the zygote. */
+pid_t oldest_cell_pid(void)
+{
+    char path[64];
+    pid_t zygote = zygote_pid();
+    snprintf(path, sizeof path, "/proc/%d/task", zygote);
+    DIR *threads = opendir(path);
+    assert_non_null(threads);
+    pid_t found = 0;
+    const struct dirent *entry;
+    while (found == 0 && (entry = readdir(threads)) != NULL) {
+        found = child_of(zygote, (pid_t)strtol(entry->d_name, NULL, 10), false);
+    }
+    (void)closedir(threads);
+    return found;
+}
+
+unsigned open_descriptors(void)
+{
+    unsigned count = 0;
+    DIR *stream = opendir("/proc/self/fd");
+    assert_non_null(stream);
+    while (readdir(stream) != NULL) {
+        count++;
+    }
+    (void)closedir(stream);
+    return count;
+}
+
+/* ---- Fixtures -------------------------------------------------------------------------------- */
+
+static unsigned descriptors_before;
+
+bool is_cell(int argc, char **argv)
+{
+    return argc > 1 && strcmp(argv[1], "--core") == 0;
+}
+
+int be_cell(int argc, char **argv)
+{
+    return cell_main(argc, argv, is_jailed ? CELL_JAIL_FULL : CELL_JAIL_BARE);
+}
+
+/* Once through, so that what libuv keeps for the whole process is there; then count. Orphans of a
+ * zygote become our children, so that none can hide. */
+int group_setup(void **state)
+{
+    (void)state;
+    ssize_t len = readlink("/proc/self/exe", own_path, sizeof own_path - 1);
+    assert_true(len > 0);
+    snprintf(guest_dir, sizeof guest_dir, "/tmp/test_pool.XXXXXX");
+    assert_non_null(mkdtemp(guest_dir));
+    log_set_level(LOG_LEVEL_ERROR);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    uv_loop_init(&loop);
+    uv_timer_init(&loop, &patience);
+    pool_start("ok", 1, 1);
+    pool_end();
+    descriptors_before = open_descriptors();
+    return 0;
+}
+
+/* True when there is no child left; reaps what was orphaned and has died. */
+static bool has_no_child(void)
+{
+    for (unsigned i = 0; i < 200; i++) {
+        pid_t pid = waitpid(-1, NULL, WNOHANG);
+        if (pid < 0 && errno == ECHILD) {
+            return true;
+        }
+        if (pid == 0) {
+            usleep(10000);
+        }
+    }
+    return false;
+}
+
+int nothing_is_left(void **state)
+{
+    (void)state;
+    if (pool != NULL) {
+        pool_end(); /* the test failed: the next one starts clean nevertheless */
+    }
+    assert_true(has_no_child());
+    assert_int_equal(open_descriptors(), descriptors_before);
+    return 0;
+}
+
+int group_teardown(void **state)
+{
+    (void)state;
+    char path[128];
+    snprintf(path, sizeof path, "%s/core.cwasm", guest_dir);
+    (void)unlink(path);
+    (void)rmdir(guest_dir);
+    uv_close((uv_handle_t *)&patience, NULL);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    return uv_loop_close(&loop);
 }

@@ -1,6 +1,7 @@
 /*
  * A pool on a loop of its own, and what is seen of a run: shared by the tests of src/pool. The
- * program is its own vitrine-cell, whose guest is fake_guest.c.
+ * program is its own vitrine-cell, whose guest is fake_guest.c: started with --core it becomes a
+ * zygote.
  */
 #ifndef POOL_FIXTURE_H
 #define POOL_FIXTURE_H
@@ -12,6 +13,7 @@
 
 #include <cmocka.h>
 #include <stdbool.h>
+#include <sys/types.h>
 #include <uv.h>
 
 #include "base/buf.h"
@@ -25,6 +27,22 @@ extern struct pool *pool;   /* NULL between tests */
 extern bool is_closed;      /* set by on_closed */
 extern char own_path[512];  /* of this program */
 extern char guest_dir[64];
+
+extern const bool is_jailed; /* false under sanitizers */
+
+/* For main(): whether it is to be a vitrine-cell, and that. */
+bool is_cell(int argc, char **argv);
+int be_cell(int argc, char **argv);
+
+/* Of a group; and after each test, that no process and no descriptor is left. */
+int group_setup(void **state);
+int group_teardown(void **state);
+int nothing_is_left(void **state);
+#define pool_test(test) cmocka_unit_test_teardown(test, nothing_is_left)
+
+pid_t zygote_pid(void);      /* the newest */
+pid_t oldest_cell_pid(void); /* of that zygote */
+unsigned open_descriptors(void);
 
 /* Callbacks that set a flag stop the loop, which otherwise may go to sleep before it is looked at.
  */
@@ -53,8 +71,12 @@ struct seen {
     char traceback[TEXT_MAX];
     char value[TEXT_MAX];
     char note[TEXT_MAX];
+    char need[TEXT_MAX];
+    char question[TEXT_MAX]; /* the last one */
+    unsigned fetch_count;
     void (*then)(struct seen *seen);
     void (*on_output)(struct seen *seen);
+    void (*on_fetch)(struct seen *seen); /* with may_fetch */
 };
 
 void seen_init(struct seen *seen);

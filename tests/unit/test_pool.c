@@ -1,8 +1,6 @@
 /*
  * pool and cell together, with a guest of our own (fake_guest.c): every way in which a run can
  * end, what it leaves behind, and what the next run sees of it.
- *
- * The program is its own vitrine-cell: started with --core it becomes a zygote.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,97 +8,17 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/limits.h"
-#include "base/log.h"
-#include "cell/cell.h"
 #include "pool_fixture.h"
-#include "wire/wire.h"
-
-#ifdef __has_feature
-#if __has_feature(address_sanitizer)
-#define UNDER_SANITIZER
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#define UNDER_SANITIZER
-#endif
-#ifdef UNDER_SANITIZER
-static const bool is_jailed = false;
-#else
-static const bool is_jailed = true;
-#endif
 
 enum { PARALLEL_RUNS = 200, PARALLEL_CELLS = 8 };
-
-/* ---- A pool on a loop ------------------------------------------------------------------------ */
-
-/* Pids in a file of /proc such as "12 34 ": the first or the last, or 0. */
-static pid_t child_of(pid_t parent, pid_t thread, bool is_last)
-{
-    char path[64];
-    char text[1024] = {0};
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", parent, thread);
-    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || read(fd, text, sizeof text - 1) <= 0) {
-        return 0;
-    }
-    pid_t pid = 0;
-    for (char *at = text; *at != '\0' && (pid == 0 || is_last); at += *at == ' ' ? 1 : 0) {
-        pid = (pid_t)strtol(at, &at, 10);
-    }
-    return pid;
-}
-
-/* The newest child: cells whose zygote has died become children of ours before its successor. */
-static pid_t zygote_pid(void)
-{
-    pid_t pid = child_of(getpid(), getpid(), true);
-    assert_true(pid > 0);
-    return pid;
-}
-
-/* The oldest child of any thread of the zygote. */
-static pid_t oldest_cell_pid(void)
-{
-    char path[64];
-    pid_t zygote = zygote_pid();
-    snprintf(path, sizeof path, "/proc/%d/task", zygote);
-    DIR *threads = opendir(path);
-    assert_non_null(threads);
-    pid_t found = 0;
-    const struct dirent *entry;
-    while (found == 0 && (entry = readdir(threads)) != NULL) {
-        found = child_of(zygote, (pid_t)strtol(entry->d_name, NULL, 10), false);
-    }
-    (void)closedir(threads);
-    return found;
-}
-
-static unsigned open_descriptors(void)
-{
-    unsigned count = 0;
-    DIR *stream = opendir("/proc/self/fd");
-    assert_non_null(stream);
-    while (readdir(stream) != NULL) {
-        count++;
-    }
-    (void)closedir(stream);
-    return count;
-}
 
 /* ---- Good ends ------------------------------------------------------------------------------- */
 
@@ -180,128 +98,6 @@ static void large_requests_and_results_pass(void **state)
     request.code = buf_span(&code);
     assert_int_equal(run_request_start(&request, &seen, &err), -1);
     assert_contains(err.text, "the code has 8388609 bytes");
-    pool_end();
-}
-
-/* ---- Errors and limits ----------------------------------------------------------------------- */
-
-static void errors_keep_their_words(void **state)
-{
-    (void)state;
-    pool_start("ok", 1, 1);
-    cleanup_seen struct seen seen;
-    run_whole("print a\nraise ValueError", &seen);
-    assert_int_equal(seen.outcome.status, OUTCOME_RUN_ERROR);
-    assert_int_equal(seen.outcome.exit_code, 1);
-    assert_string_equal(seen.type, "ValueError");
-    assert_string_equal(seen.message, "it failed");
-    assert_string_equal(seen.traceback, "Traceback (most recent call last):\nValueError\n");
-    assert_int_equal(seen.outcome.error_line, 7);
-    seen_free(&seen);
-    run_whole("junk-text\nraise ValueError", &seen);
-    assert_string_equal(seen.message, "a\xEF\xBF\xBDz");
-    pool_end();
-}
-
-static void exceptions_that_limits_cause_are_limits(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *code;
-        enum outcome_status status;
-        const char *text;
-    } rows[] = {
-        {"raise MemoryError", OUTCOME_RUN_ERROR, "it failed"},
-        {"limits 1\nraise MemoryError", OUTCOME_LIMIT, "the memory limit of 512 MiB was reached"},
-        {"limits 1\nraise ValueError", OUTCOME_RUN_ERROR, "it failed"},
-        {"limits 4\nraise OSError", OUTCOME_LIMIT,
-         "the file size limit of 268435456 bytes in all was reached"},
-        {"limits 8\nraise OSError", OUTCOME_LIMIT, "the file count limit of 20000 files"},
-        {"limits 16\nraise OSError", OUTCOME_LIMIT, "the open files limit of 512 files"},
-        {"limits 4\nvalue 1", OUTCOME_SUCCESS, ""},
-    };
-    pool_start("ok", 1, 1);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        cleanup_seen struct seen seen;
-        run_whole(rows[i].code, &seen);
-        assert_int_equal(seen.outcome.status, rows[i].status);
-        assert_int_equal(seen.outcome.exit_code, rows[i].status == OUTCOME_SUCCESS ? 0 : 1);
-        assert_contains(seen.message, rows[i].text);
-    }
-    pool_end();
-}
-
-static void time_limit_interrupts(void **state)
-{
-    (void)state;
-    static const char *const codes[] = {"print a\nspin", "print a\nsleep 10000"};
-    pool_start("ok", 1, 1);
-    for (size_t i = 0; i < 2; i++) {
-        struct run_request request = request_make(codes[i]);
-        request.limits.wall_ms = 100;
-        cleanup_seen struct seen seen;
-        run_request_whole(&request, &seen);
-        assert_int_equal(seen.outcome.status, OUTCOME_LIMIT);
-        assert_int_equal(seen.outcome.limits, WIRE_LIMIT_TIME);
-        assert_int_equal(seen.outcome.exit_code, 124);
-        assert_string_equal(seen.message, "the time limit of 0.1 s was reached");
-        assert_string_equal(seen.traceback, "Traceback (most recent call last):\n"
-                                            "KeyboardInterrupt\n"
-                                            "the time limit of 0.1 s was reached");
-        assert_text(&seen.out, "a\n");
-        assert_in_range(seen.outcome.wall_us, 100000, 100000 + LIMIT_GRACE_MS * 1000);
-    }
-    pool_end();
-}
-
-static void time_limit_kills_after_the_grace(void **state)
-{
-    (void)state;
-    pool_start("ok", 1, 1);
-    struct run_request request = request_make("print a\nhang");
-    request.limits.wall_ms = 1000;
-    request.limits.grace_ms = 100;
-    cleanup_seen struct seen seen;
-    run_request_whole(&request, &seen);
-    assert_int_equal(seen.outcome.status, OUTCOME_LIMIT);
-    assert_int_equal(seen.outcome.exit_code, 124);
-    assert_string_equal(seen.traceback, "the time limit of 1 s was reached");
-    assert_text(&seen.out, "a\n");
-    assert_in_range(seen.outcome.wall_us, 1100000, 1600000);
-    assert_next_run_is_clean();
-    pool_end();
-}
-
-static void output_stops_at_its_limit(void **state)
-{
-    (void)state;
-    pool_start("ok", 1, 1);
-    struct run_request request = request_make("print 0123\nflood 1000000000\nprint never");
-    request.limits.output_bytes = 100000;
-    cleanup_seen struct seen seen;
-    run_request_whole(&request, &seen);
-    assert_int_equal(seen.outcome.status, OUTCOME_LIMIT);
-    assert_int_equal(seen.outcome.limits, WIRE_LIMIT_OUTPUT);
-    assert_int_equal(seen.outcome.exit_code, 1);
-    assert_true(seen.outcome.output_truncated);
-    assert_string_equal(seen.message, "the output limit of 100000 bytes was reached");
-    assert_int_equal(seen.out.len, 100000);
-    assert_next_run_is_clean();
-    pool_end();
-}
-
-static void value_stops_at_its_limit(void **state)
-{
-    (void)state;
-    pool_start("ok", 1, 1);
-    struct run_request request = request_make("value-of 1001");
-    request.limits.result_bytes = 1000;
-    cleanup_seen struct seen seen;
-    run_request_whole(&request, &seen);
-    assert_int_equal(seen.outcome.status, OUTCOME_SUCCESS);
-    assert_string_equal(seen.value, "");
-    assert_string_equal(seen.note, "truncated");
-    assert_int_equal(seen.outcome.limits, WIRE_LIMIT_RESULT);
     pool_end();
 }
 
@@ -718,85 +514,16 @@ static void a_pool_closes_while_it_starts(void **state)
     assert_in_range(clock_monotonic_us() - start_us, 0, 1000000);
 }
 
-/* ---- Fixtures -------------------------------------------------------------------------------- */
-
-static unsigned descriptors_before;
-
-/* Once through, so that what libuv keeps for the whole process is there; then count. Orphans of a
- * zygote become our children, so that none can hide. */
-static int group_setup(void **state)
-{
-    (void)state;
-    ssize_t len = readlink("/proc/self/exe", own_path, sizeof own_path - 1);
-    assert_true(len > 0);
-    snprintf(guest_dir, sizeof guest_dir, "/tmp/test_pool.XXXXXX");
-    assert_non_null(mkdtemp(guest_dir));
-    log_set_level(LOG_LEVEL_ERROR);
-    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
-    uv_loop_init(&loop);
-    uv_timer_init(&loop, &patience);
-    pool_start("ok", 1, 1);
-    pool_end();
-    descriptors_before = open_descriptors();
-    return 0;
-}
-
-/* True when there is no child left; reaps what was orphaned and has died. */
-static bool has_no_child(void)
-{
-    for (unsigned i = 0; i < 200; i++) {
-        pid_t pid = waitpid(-1, NULL, WNOHANG);
-        if (pid < 0 && errno == ECHILD) {
-            return true;
-        }
-        if (pid == 0) {
-            usleep(10000);
-        }
-    }
-    return false;
-}
-
-static int nothing_is_left(void **state)
-{
-    (void)state;
-    if (pool != NULL) {
-        pool_end(); /* the test failed: the next one starts clean nevertheless */
-    }
-    assert_true(has_no_child());
-    assert_int_equal(open_descriptors(), descriptors_before);
-    return 0;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    char path[128];
-    snprintf(path, sizeof path, "%s/core.cwasm", guest_dir);
-    (void)unlink(path);
-    (void)rmdir(guest_dir);
-    uv_close((uv_handle_t *)&patience, NULL);
-    (void)uv_run(&loop, UV_RUN_DEFAULT);
-    return uv_loop_close(&loop);
-}
-
-#define pool_test(test) cmocka_unit_test_teardown(test, nothing_is_left)
-
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "--core") == 0) {
-        return cell_main(argc, argv, is_jailed ? CELL_JAIL_FULL : CELL_JAIL_BARE);
+    if (is_cell(argc, argv)) {
+        return be_cell(argc, argv);
     }
     const struct CMUnitTest tests[] = {
         pool_test(success_has_output_and_value),
         pool_test(streams_stay_in_order),
         pool_test(request_arrives_whole),
         pool_test(large_requests_and_results_pass),
-        pool_test(errors_keep_their_words),
-        pool_test(exceptions_that_limits_cause_are_limits),
-        pool_test(time_limit_interrupts),
-        pool_test(time_limit_kills_after_the_grace),
-        pool_test(output_stops_at_its_limit),
-        pool_test(value_stops_at_its_limit),
         pool_test(crashes_say_what_happened),
         pool_test(crimes_are_killed),
         pool_test(a_thousand_crashes_leak_nothing),

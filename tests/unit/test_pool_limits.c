@@ -1,0 +1,145 @@
+/* pool and cell together: errors, and what each limit makes of a run. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "pool_fixture.h"
+#include "wire/wire.h"
+
+static void errors_keep_their_words(void **state)
+{
+    (void)state;
+    pool_start("ok", 1, 1);
+    cleanup_seen struct seen seen;
+    run_whole("print a\nraise ValueError", &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_RUN_ERROR);
+    assert_int_equal(seen.outcome.exit_code, 1);
+    assert_string_equal(seen.type, "ValueError");
+    assert_string_equal(seen.message, "it failed");
+    assert_string_equal(seen.traceback, "Traceback (most recent call last):\nValueError\n");
+    assert_int_equal(seen.outcome.error_line, 7);
+    seen_free(&seen);
+    run_whole("junk-text\nraise ValueError", &seen);
+    assert_string_equal(seen.message, "a\xEF\xBF\xBDz");
+    pool_end();
+}
+
+static void exceptions_that_limits_cause_are_limits(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *code;
+        enum outcome_status status;
+        const char *text;
+    } rows[] = {
+        {"raise MemoryError", OUTCOME_RUN_ERROR, "it failed"},
+        {"limits 1\nraise MemoryError", OUTCOME_LIMIT, "the memory limit of 512 MiB was reached"},
+        {"limits 1\nraise ValueError", OUTCOME_RUN_ERROR, "it failed"},
+        {"limits 4\nraise OSError", OUTCOME_LIMIT,
+         "the file size limit of 268435456 bytes in all was reached"},
+        {"limits 8\nraise OSError", OUTCOME_LIMIT, "the file count limit of 20000 files"},
+        {"limits 16\nraise OSError", OUTCOME_LIMIT, "the open files limit of 512 files"},
+        {"limits 4\nvalue 1", OUTCOME_SUCCESS, ""},
+    };
+    pool_start("ok", 1, 1);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cleanup_seen struct seen seen;
+        run_whole(rows[i].code, &seen);
+        assert_int_equal(seen.outcome.status, rows[i].status);
+        assert_int_equal(seen.outcome.exit_code, rows[i].status == OUTCOME_SUCCESS ? 0 : 1);
+        assert_contains(seen.message, rows[i].text);
+    }
+    pool_end();
+}
+
+static void time_limit_interrupts(void **state)
+{
+    (void)state;
+    static const char *const codes[] = {"print a\nspin", "print a\nsleep 10000"};
+    pool_start("ok", 1, 1);
+    for (size_t i = 0; i < 2; i++) {
+        struct run_request request = request_make(codes[i]);
+        request.limits.wall_ms = 100;
+        cleanup_seen struct seen seen;
+        run_request_whole(&request, &seen);
+        assert_int_equal(seen.outcome.status, OUTCOME_LIMIT);
+        assert_int_equal(seen.outcome.limits, WIRE_LIMIT_TIME);
+        assert_int_equal(seen.outcome.exit_code, 124);
+        assert_string_equal(seen.message, "the time limit of 0.1 s was reached");
+        assert_string_equal(seen.traceback, "Traceback (most recent call last):\n"
+                                            "KeyboardInterrupt\n"
+                                            "the time limit of 0.1 s was reached");
+        assert_text(&seen.out, "a\n");
+        assert_in_range(seen.outcome.wall_us, 100000, 100000 + LIMIT_GRACE_MS * 1000);
+    }
+    pool_end();
+}
+
+static void time_limit_kills_after_the_grace(void **state)
+{
+    (void)state;
+    pool_start("ok", 1, 1);
+    struct run_request request = request_make("print a\nhang");
+    request.limits.wall_ms = 1000;
+    request.limits.grace_ms = 100;
+    cleanup_seen struct seen seen;
+    run_request_whole(&request, &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_LIMIT);
+    assert_int_equal(seen.outcome.exit_code, 124);
+    assert_string_equal(seen.traceback, "the time limit of 1 s was reached");
+    assert_text(&seen.out, "a\n");
+    assert_in_range(seen.outcome.wall_us, 1100000, 1600000);
+    assert_next_run_is_clean();
+    pool_end();
+}
+
+static void output_stops_at_its_limit(void **state)
+{
+    (void)state;
+    pool_start("ok", 1, 1);
+    struct run_request request = request_make("print 0123\nflood 1000000000\nprint never");
+    request.limits.output_bytes = 100000;
+    cleanup_seen struct seen seen;
+    run_request_whole(&request, &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_LIMIT);
+    assert_int_equal(seen.outcome.limits, WIRE_LIMIT_OUTPUT);
+    assert_int_equal(seen.outcome.exit_code, 1);
+    assert_true(seen.outcome.output_truncated);
+    assert_string_equal(seen.message, "the output limit of 100000 bytes was reached");
+    assert_int_equal(seen.out.len, 100000);
+    assert_next_run_is_clean();
+    pool_end();
+}
+
+static void value_stops_at_its_limit(void **state)
+{
+    (void)state;
+    pool_start("ok", 1, 1);
+    struct run_request request = request_make("value-of 1001");
+    request.limits.result_bytes = 1000;
+    cleanup_seen struct seen seen;
+    run_request_whole(&request, &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_SUCCESS);
+    assert_string_equal(seen.value, "");
+    assert_string_equal(seen.note, "truncated");
+    assert_int_equal(seen.outcome.limits, WIRE_LIMIT_RESULT);
+    pool_end();
+}
+
+int main(int argc, char **argv)
+{
+    if (is_cell(argc, argv)) {
+        return be_cell(argc, argv);
+    }
+    const struct CMUnitTest tests[] = {
+        pool_test(errors_keep_their_words),   pool_test(exceptions_that_limits_cause_are_limits),
+        pool_test(time_limit_interrupts),     pool_test(time_limit_kills_after_the_grace),
+        pool_test(output_stops_at_its_limit), pool_test(value_stops_at_its_limit),
+    };
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
