@@ -95,6 +95,7 @@
 #define LIMIT_NEED_BYTES_MAX             (512 * KIB)    /* of what a program needs, as JSON */
 #define LIMIT_NEEDS_PER_RUN              2U             /* environments made for one run */
 #define LIMIT_NEED_FRESH_S               (12ULL * 3600) /* then versions are looked for anew */
+#define LIMIT_NEED_RETRY_S               60ULL /* the same, where something could not be fetched */
 #define LIMIT_NEED_LASTING_S             (3650ULL * 24 * 3600) /* the same, where nothing new can come */
 #define LIMIT_PLAN_BYTES_MAX             (8 * MIB)             /* what a resolution may answer */
 #define LIMIT_PRELOAD_BYTES_MAX          (4 * KIB) /* names of modules to import ahead */
@@ -130,6 +131,7 @@
 #define LIMIT_WRITE_QUEUE_BYTES_MAX (64 * MIB) /* past it, nothing is read and no log is sent */
 #define LIMIT_EOF_GRACE_MS          1000ULL    /* for calls that run when the client hangs up */
 #define LIMIT_START_GRACE_MS        10000ULL   /* the same while the zygote is still starting */
+#define LIMIT_INSTALL_GRACE_MS      60000ULL   /* the same while packages are being installed */
 
 /* A spare cell waits this long for a request before it rehearses. */
 #define LIMIT_REHEARSAL_DELAY_MS 5
