@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/parts.h"
@@ -14,9 +15,9 @@ enum { SIGNAL_COUNT = 3 };
 
 /*
  * The end comes in steps: the client hangs up (calls that run get LIMIT_EOF_GRACE_MS to finish,
- * from when the pool is ready) or a signal comes (they get nothing); then packages and pool end,
- * the transport writes what waits, and we exit. A client that does not read is given up after twice
- * the grace.
+ * from when the pool is ready and packages are installed) or a signal comes (they get nothing);
+ * then packages and pool end, the transport writes what waits, and we exit. A client that does not
+ * read is given up after twice the grace.
  */
 struct server {
     uv_loop_t loop;
@@ -28,6 +29,7 @@ struct server {
     struct stdio *stdio;
     struct mcp_session *session;
     bool has_hung_up;
+    uint64_t hung_up_us;
     bool is_ending;
 };
 
@@ -73,7 +75,14 @@ static void begin_end(struct server *server)
 
 static void on_grace_over(uv_timer_t *timer)
 {
-    begin_end(timer->data);
+    struct server *server = timer->data;
+    uint64_t waited_ms = (clock_monotonic_us() - server->hung_up_us) / 1000;
+    if (server->has_hung_up && waited_ms < LIMIT_INSTALL_GRACE_MS &&
+        mcp_session_is_installing(server->session)) {
+        uv_timer_start(timer, on_grace_over, LIMIT_EOF_GRACE_MS, 0);
+        return;
+    }
+    begin_end(server);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -100,6 +109,7 @@ static void on_ended(void *context, bool has_failed)
 {
     struct server *server = context;
     server->has_hung_up = true;
+    server->hung_up_us = has_failed ? 0 : clock_monotonic_us(); /* 0: long ago */
     if (server->is_ending) {
         return;
     }

@@ -360,6 +360,16 @@ void call_cancel(struct mcp_session *session, struct span id)
     }
 }
 
+bool mcp_session_is_installing(const struct mcp_session *session)
+{
+    for (const struct mcp_call *call = session->calls; call != NULL; call = call->next) {
+        if (call->is_installing && !call->is_cancelled) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void mcp_session_cancel_all(struct mcp_session *session)
 {
     struct mcp_call *next;

@@ -51,6 +51,7 @@ void mcp_session_refuse_oversized(struct mcp_session *session);
 
 /* Calls under way; and their cancellation, after which nothing is sent for them. */
 unsigned mcp_session_running(const struct mcp_session *session);
+bool mcp_session_is_installing(const struct mcp_session *session); /* for one of them */
 void mcp_session_cancel_all(struct mcp_session *session);
 
 /* No call may be running. Its timers need one more turn of the loop to be gone. */

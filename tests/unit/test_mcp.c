@@ -640,12 +640,15 @@ static void progress_tells_of_an_installation(void **state)
 {
     (void)state;
     call("1", "\"arguments\":{\"python_code\":\"\"},\"_meta\":{\"progressToken\":\"p\"}");
+    assert_false(mcp_session_is_installing(session));
     fake_install(0, true);
+    assert_true(mcp_session_is_installing(session));
     assert_int_equal(message_count, 1);
     json_t *params = json_object_get(messages[0], "params");
     assert_string_equal(text_at(params, "message"), "installing");
     assert_null(json_object_get(params, "total"));
     fake_install(0, false);
+    assert_false(mcp_session_is_installing(session));
     while (message_count < 2) {
         uv_run(&loop, UV_RUN_ONCE);
     }
