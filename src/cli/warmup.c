@@ -10,6 +10,7 @@
 #include "cli/first_needs.h"
 #include "cli/parts.h"
 #include "cli/progress.h"
+#include "result/render.h"
 
 enum { SIGNAL_COUNT = 3, NAMES_BYTES_MAX = 1 << 20 };
 
@@ -86,28 +87,35 @@ static void print_line(struct warmup *warmup, const char *line)
     }
 }
 
-/* The sentence, and with -v what led to it. Both may quote a package. */
+/* Takes the first line off *rest; false when there is none. */
+static bool next_line(struct span *rest, struct span *line)
+{
+    const char *end = rest->len == 0 ? NULL : memchr(rest->base, '\n', rest->len);
+    size_t len = end == NULL ? rest->len : (size_t)(end - rest->base);
+    size_t used = end == NULL ? len : len + 1;
+    *line = (struct span){rest->base, len};
+    *rest = (struct span){rest->base + used, rest->len - used};
+    return used > 0;
+}
+
+/* Why, and what can be done; with -v what led to it. All of it may quote a package. */
 static void tell_failure(struct warmup *warmup, const char *what, const struct outcome *outcome)
 {
-    struct span reason =
-        outcome->error_message.len > 0 ? outcome->error_message : outcome->error_traceback;
-    cleanup_buf struct buf text;
-    buf_init(&text, 64 * KIB);
+    struct span rest = outcome->install_log;
+    struct span line;
     progress_clear(&warmup->progress);
-    if (warmup->options->verbosity > 0 && outcome->install_log.len > 0) {
-        for (struct span rest = outcome->install_log; rest.len > 0;) {
-            const char *end = memchr(rest.base, '\n', rest.len);
-            size_t len = end == NULL ? rest.len : (size_t)(end - rest.base);
-            progress_log(&warmup->progress, PACKAGES_INFO, (struct span){rest.base, len});
-            len += end == NULL ? 0 : 1;
-            rest = (struct span){rest.base + len, rest.len - len};
+    while (warmup->options->verbosity > 0 && next_line(&rest, &line)) {
+        progress_log(&warmup->progress, PACKAGES_INFO, line);
+    }
+    log_error("%s: not prepared", what);
+    rest = result_error_text(outcome);
+    while (next_line(&rest, &line)) {
+        cleanup_buf struct buf text;
+        buf_init(&text, 64 * KIB);
+        if (progress_append_line(&text, line, ERR_TEXT_MAX) == 0) {
+            log_error("  %.*s", (int)text.len, text.base);
         }
     }
-    if (progress_append_line(&text, reason, ERR_TEXT_MAX) != 0 || text.len == 0) {
-        log_error("%s: not prepared", what);
-        return;
-    }
-    log_error("%s: not prepared: %.*s", what, (int)text.len, text.base);
 }
 
 static void on_log(void *context, enum packages_level level, struct span line)
