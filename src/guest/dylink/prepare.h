@@ -4,14 +4,17 @@
  *
  * What it does to a side module, in this order:
  *   - lowers legacy exceptions (lower.h);
- *   - gives every exported function that is in no element segment a place in one (so that the table
- *     has it from the start, and a function has one address only);
- *   - binds to itself what a side module imports from "env" and exports too, unless the core
- * exports it: calls, ref.func and element segments then name the module's own function, so that no
- * call (and no exception) passes through the host. The import stays, unused;
- *   - takes out all exports but __wasm_apply_data_relocs and __wasm_call_ctors (exports.h), and
- *     custom sections the engine has no use for;
- *   - reads the section dylink.0 into the record.
+ *   - binds to itself what a side module imports from "env" and exports too with the same type,
+ *     unless the core exports it: calls, ref.func and element segments then name the module's own
+ *     function, so that no call (and no exception) passes through the host; the import is taken
+ *     out;
+ *   - gives every exported function that has no place in the table one behind those that dylink.0
+ *     asks for, in an element segment of its own (so that the table has it from the start, and a
+ *     function has one address only);
+ *   - takes out all exports of functions and globals but __wasm_apply_data_relocs and
+ *     __wasm_call_ctors, which are no symbols, and all custom sections;
+ *   - reads the section dylink.0 into the record. Exported globals become symbols if they are
+ *     constants that lie at an offset from the memory base: not mutable, thread-local or absolute.
  * The core keeps the exports that the guest names, gets the same places for its functions, and its
  * table starts larger by as many.
  *
