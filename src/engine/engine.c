@@ -309,19 +309,27 @@ static wasm_trap_t *host_call_enter(void *env, wasmtime_caller_t *caller,
     return wasmtime_trap_new(text, sizeof text - 1);
 }
 
-void engine_func_for_import(struct engine_store *store, const struct engine_module *module,
-                            size_t index, engine_host_fn fn, void *context,
-                            struct engine_extern *out)
+static int func_make(struct engine_store *store, wasm_functype_t *type, engine_host_fn fn,
+                     void *context, struct engine_extern *out, struct err *err)
+{
+    struct host_call *call = malloc(sizeof *call);
+    if (call == NULL) {
+        return err_set(err, ERR_MEMORY, "no memory for a function");
+    }
+    *call = (struct host_call){fn, context};
+    wasmtime_extern_t value = {.kind = WASMTIME_EXTERN_FUNC};
+    wasmtime_func_new_unchecked(store->context, type, host_call_enter, call, free, &value.of.func);
+    extern_put(out, &value);
+    return 0;
+}
+
+int engine_func_for_import(struct engine_store *store, const struct engine_module *module,
+                           size_t index, engine_host_fn fn, void *context,
+                           struct engine_extern *out, struct err *err)
 {
     assert(index < module->imports.size);
     wasm_externtype_t *type = wasm_importtype_type(module->imports.data[index]);
-    struct host_call *call = malloc(sizeof *call);
-    assert(call != NULL); /* a few hundred of 16 bytes, at boot */
-    *call = (struct host_call){fn, context};
-    wasmtime_extern_t value = {.kind = WASMTIME_EXTERN_FUNC};
-    wasmtime_func_new_unchecked(store->context, wasm_externtype_as_functype(type), host_call_enter,
-                                call, free, &value.of.func);
-    extern_put(out, &value);
+    return func_make(store, wasm_externtype_as_functype(type), fn, context, out, err);
 }
 
 /* ---- Functions and globals made at run time ---------------------------------------------------
@@ -370,20 +378,12 @@ int engine_func_new(struct engine_store *store, const char *signature, engine_ho
                     void *context, struct engine_extern *out, struct err *err)
 {
     wasm_functype_t *type = signature_read(signature, err);
-    struct host_call *call = type == NULL ? NULL : malloc(sizeof *call);
     if (type == NULL) {
         return -1;
     }
-    if (call == NULL) {
-        wasm_functype_delete(type);
-        return err_set(err, ERR_MEMORY, "no memory for a function");
-    }
-    *call = (struct host_call){fn, context};
-    wasmtime_extern_t value = {.kind = WASMTIME_EXTERN_FUNC};
-    wasmtime_func_new_unchecked(store->context, type, host_call_enter, call, free, &value.of.func);
+    int result = func_make(store, type, fn, context, out, err);
     wasm_functype_delete(type);
-    extern_put(out, &value);
-    return 0;
+    return result;
 }
 
 bool engine_func_signature(struct engine_store *store, const struct engine_extern *function,

@@ -92,9 +92,9 @@ int engine_store_new(struct engine *engine, uint64_t memory_bytes_max, struct en
 void engine_store_free(struct engine_store *store);
 
 /* A host function of exactly the type of a module's import. */
-void engine_func_for_import(struct engine_store *store, const struct engine_module *module,
-                            size_t index, engine_host_fn fn, void *context,
-                            struct engine_extern *out);
+int engine_func_for_import(struct engine_store *store, const struct engine_module *module,
+                           size_t index, engine_host_fn fn, void *context,
+                           struct engine_extern *out, struct err *err);
 
 /*
  * A host function of the type that `signature` tells, of i, j, f and d. A table may hold it; a

@@ -10,12 +10,16 @@
 #include "guest/abi/ffi.h"
 #include "guest/abi/outside.h"
 #include "guest/abi/timezone.h"
+#include "guest/dylink/loader.h"
 #include "guest/guest.h"
 #include "guest/run.h"
 #include "guest/state.h"
 #include "guest/trampoline.h"
 
 #define PYTHON_LIB "/lib/python3.14"
+
+/* Of the names of modules, and the commas between them. */
+#define PRELOAD_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.,"
 
 enum { IMAGES_MAX = 8, PATH_BYTES_MAX = 4096 };
 
@@ -24,6 +28,7 @@ static const char *const exports[GUEST_FUNCTION_COUNT] = {
     [GUEST_MALLOC] = "malloc",
     [GUEST_FREE] = "free",
     [GUEST_MEMALIGN] = "memalign",
+    [GUEST_DL_SETERR] = "__dl_seterr",
     [GUEST_PYINITCONFIG_CREATE] = "PyInitConfig_Create",
     [GUEST_PYINITCONFIG_FREE] = "PyInitConfig_Free",
     [GUEST_PYINITCONFIG_SETINT] = "PyInitConfig_SetInt",
@@ -104,15 +109,14 @@ static int import_make(struct guest *guest, size_t index, struct engine_extern *
             item.name.len < sizeof missing->name - 1 ? item.name.len : sizeof missing->name - 1;
         missing->guest = guest;
         memcpy(missing->name, item.name.base, len);
-        engine_func_for_import(guest->store, guest->core, index, abi_call_missing, missing, out);
-        return 0;
+        return engine_func_for_import(guest->store, guest->core, index, abi_call_missing, missing,
+                                      out, err);
     }
     if (strcmp(row->signature, item.signature) != 0) {
         return err_set(err, ERR_FORMAT, "the core declares %s as %s, not %s", row->name,
                        item.signature, row->signature);
     }
-    engine_func_for_import(guest->store, guest->core, index, row->fn, guest, out);
-    return 0;
+    return engine_func_for_import(guest->store, guest->core, index, row->fn, guest, out, err);
 }
 
 static int core_instantiate(struct guest *guest, size_t *instance, struct err *err)
@@ -192,31 +196,42 @@ static int trampoline_install(struct guest *guest, const struct guest_addr data[
     return 0;
 }
 
-/* The trampoline lies beside the core: compiling even its 100 bytes at boot costs 3 ms. */
-static int modules_open(struct guest *guest, const char *core_path, struct err *err)
+/* Makes the path of a file that lies beside the core. */
+static int path_beside(const char *core_path, const char *name, char path[PATH_BYTES_MAX],
+                       struct err *err)
 {
-    char path[PATH_BYTES_MAX];
     const char *slash = strrchr(core_path, '/');
     int dir_len = slash == NULL ? 0 : (int)(slash - core_path + 1);
-    int len = snprintf(path, sizeof path, "%.*s" GUEST_TRAMPOLINE_FILE, dir_len, core_path);
-    if (len < 0 || (size_t)len >= sizeof path) {
-        return err_set(err, ERR_USAGE, "the path %s is too long", core_path);
-    }
-    return engine_module_open(guest->engine, core_path, &guest->core, err) != 0 ||
-                   engine_module_open(guest->engine, path, &guest->trampoline, err) != 0
+    int len = snprintf(path, PATH_BYTES_MAX, "%.*s%s", dir_len, core_path, name);
+    return len < 0 || len >= PATH_BYTES_MAX
+               ? err_set(err, ERR_USAGE, "the path %s is too long", core_path)
+               : 0;
+}
+
+/* The trampoline is a file too: compiling even its 100 bytes at boot costs 3 ms. */
+static int modules_map(struct guest *guest, const struct guest_config *config, struct err *err)
+{
+    char trampoline[PATH_BYTES_MAX];
+    char symbols[PATH_BYTES_MAX];
+    return path_beside(config->core_path, GUEST_TRAMPOLINE_FILE, trampoline, err) != 0 ||
+                   path_beside(config->core_path, GUEST_SYMBOLS_FILE, symbols, err) != 0 ||
+                   engine_module_open(guest->engine, config->core_path, &guest->core, err) != 0 ||
+                   engine_module_open(guest->engine, trampoline, &guest->trampoline, err) != 0 ||
+                   loader_new(guest->engine, symbols, config->modules_path, &guest->loader, err) !=
+                       0
                ? -1
                : 0;
 }
 
 static int engine_start(struct guest *guest, const struct guest_config *config, struct err *err)
 {
-    size_t core;
     struct guest_addr data[DATA];
-    if (engine_new(false, &guest->engine, err) != 0 ||
-        modules_open(guest, config->core_path, err) != 0 ||
+    if (engine_new(false, &guest->engine, err) != 0 || modules_map(guest, config, err) != 0 ||
         engine_store_new(guest->engine, config->memory_bytes_max, &guest->store, err) != 0 ||
-        core_instantiate(guest, &core, err) != 0 || exports_find(guest, core, err) != 0 ||
-        data_find(guest, core, data, err) != 0 || trampoline_install(guest, data, err) != 0) {
+        core_instantiate(guest, &guest->core_instance, err) != 0 ||
+        exports_find(guest, guest->core_instance, err) != 0 ||
+        data_find(guest, guest->core_instance, data, err) != 0 ||
+        trampoline_install(guest, data, err) != 0) {
         return -1;
     }
     return guest_call(guest, GUEST_CALL_CTORS, NULL, 0, NULL, err);
@@ -420,6 +435,18 @@ static int function_find(struct guest *guest, const char *module_name, const cha
     return attribute_get(guest, module, name, out, err);
 }
 
+/* Tells the runner what to import ahead (python/vitrine/preload.py). */
+static int preload_name(struct guest *guest, const char *names, struct err *err)
+{
+    char source[LIMIT_PRELOAD_BYTES_MAX + 128];
+    const size_t len = strlen(names);
+    if (len > LIMIT_PRELOAD_BYTES_MAX || strspn(names, PRELOAD_CHARACTERS) != len) {
+        return err_set(err, ERR_USAGE, "no list of modules to import ahead: %.100s", names);
+    }
+    snprintf(source, sizeof source, "__import__('vitrine.preload').preload.names = '%s'", names);
+    return guest_execute(guest, source, err);
+}
+
 static int runner_start(struct guest *guest, int warm, struct err *err)
 {
     uint32_t prepare = 0;
@@ -474,6 +501,7 @@ int guest_boot_bare(const struct guest_config *config, struct guest **out, struc
     }
     guest->zone = zone_utc();
     guest->memory_bytes_max = config->memory_bytes_max;
+    buf_init(&guest->handles, LIMIT_HANDLES_BYTES_MAX);
     if (files_start(guest, config, err) != 0 || engine_start(guest, config, err) != 0 ||
         python_start(guest, err) != 0 || version_read(guest, err) != 0) {
         guest_free(guest);
@@ -489,7 +517,8 @@ int guest_boot(const struct guest_config *config, struct guest **out, struct err
     if (guest_boot_bare(config, &guest, err) != 0) {
         return err_prefix(err, "starting the guest");
     }
-    if (runner_start(guest, config->warm, err) != 0) {
+    if ((config->preload != NULL && preload_name(guest, config->preload, err) != 0) ||
+        runner_start(guest, config->warm, err) != 0) {
         guest_free(guest);
         return err_prefix(err, "starting the runner");
     }
@@ -508,6 +537,8 @@ void guest_free(struct guest *guest)
         return;
     }
     engine_store_free(guest->store);
+    loader_free(guest->loader);
+    buf_free(&guest->handles);
     engine_module_free(guest->trampoline);
     engine_module_free(guest->core);
     engine_free(guest->engine);

@@ -21,6 +21,7 @@ enum guest_function {
     GUEST_MALLOC,
     GUEST_FREE,
     GUEST_MEMALIGN,
+    GUEST_DL_SETERR,
     GUEST_PYINITCONFIG_CREATE,
     GUEST_PYINITCONFIG_FREE,
     GUEST_PYINITCONFIG_SETINT,
@@ -71,6 +72,7 @@ struct guest {
     struct engine_module *trampoline;
     struct engine_store *store;
     struct engine_extern memory;
+    size_t core_instance;
     struct engine_extern table;
     struct engine_extern stack_pointer; /* a global: the end of the C stack in use */
     struct engine_extern functions[GUEST_FUNCTION_COUNT];
@@ -83,6 +85,8 @@ struct guest {
     struct guest_addr signal_switch_at;
     struct guest_addr environ_at; /* the C library's variable `environ` */
     struct abi_missing *missing;  /* one for each import that the platform does not have */
+    struct loader *loader;        /* side modules (dylink/loader.h) */
+    struct buf handles;           /* what dlopen gave out (abi/dlopen.c) */
     struct ffi *ffi;              /* callbacks (abi/ffi.h); NULL while there are none */
 
     uint64_t memory_bytes_max; /* of the request under way; at boot the ceiling */

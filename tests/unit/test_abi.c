@@ -77,7 +77,8 @@ static void imports_survive_hostile_arguments(void **state)
 {
     (void)state;
     static const struct abi_row *const families[] = {
-        abi_files, abi_paths, abi_memory, abi_time, abi_process, abi_network, abi_bridge, abi_ffi,
+        abi_files,   abi_paths,  abi_memory, abi_time,   abi_process,
+        abi_network, abi_bridge, abi_ffi,    abi_dlopen,
     };
     size_t rows = 0;
     sigaction(SIGSEGV, &engine_handler, NULL);

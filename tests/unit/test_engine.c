@@ -129,7 +129,7 @@ static int set_up(void **state)
     struct engine_extern import;
     (void)state;
     assert_int_equal(engine_store_new(engine, MIB, &store, &err), 0);
-    engine_func_for_import(store, main_module, 0, twice, NULL, &import);
+    assert_int_equal(engine_func_for_import(store, main_module, 0, twice, NULL, &import, &err), 0);
     assert_int_equal(engine_instantiate(store, main_module, &import, &main_instance, &err), 0);
     assert_true(engine_export(store, main_instance, "table", ENGINE_TABLE, &table));
     return 0;
@@ -375,7 +375,8 @@ static void recursion_through_the_host_ends(void **state)
     size_t instance = 0;
     assert_int_equal(engine_store_new(engine, MIB, &deep, &err), 0);
     descent.store_of_test = deep;
-    engine_func_for_import(deep, main_module, 0, descend, &descent, &import);
+    assert_int_equal(engine_func_for_import(deep, main_module, 0, descend, &descent, &import, &err),
+                     0);
     assert_int_equal(engine_instantiate(deep, main_module, &import, &instance, &err), 0);
     assert_true(engine_export(deep, instance, "through", ENGINE_FUNC, &descent.through));
     union engine_value value = {.i32 = 1};

@@ -8,7 +8,8 @@
 const struct abi_row *abi_find(struct span name)
 {
     static const struct abi_row *const families[] = {
-        abi_files, abi_paths, abi_memory, abi_time, abi_process, abi_network, abi_bridge, abi_ffi,
+        abi_files,   abi_paths,  abi_memory, abi_time,   abi_process,
+        abi_network, abi_bridge, abi_ffi,    abi_dlopen,
     };
     for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
         for (const struct abi_row *row = families[f]; row->name != NULL; row++) {

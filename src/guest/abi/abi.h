@@ -29,6 +29,7 @@ extern const struct abi_row abi_process[];
 extern const struct abi_row abi_network[];
 extern const struct abi_row abi_bridge[];
 extern const struct abi_row abi_ffi[];
+extern const struct abi_row abi_dlopen[];
 
 /* The row for an import, or NULL when the platform does not have it. */
 const struct abi_row *abi_find(struct span name);

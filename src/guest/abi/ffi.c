@@ -675,12 +675,17 @@ static int closure_alloc(void *context, union engine_value *values)
     if (guest_call(guest, GUEST_MALLOC, &size, 1, &closure, &err) != 0) {
         return guest_stop(guest, WIRE_END_TRAPPED, 1, "%s", err.text);
     }
-    const struct ffi_slot *slot = closure == 0 ? NULL : slot_take(guest, ffi);
-    if (slot == NULL ||
-        guest_memory_write_u32(guest, guest_addr(code_at), slot->table_index) != 0 ||
-        guest_memory_write_u32(guest, guest_addr(closure), slot->table_index) != 0) {
+    if (closure == 0 || guest_memory_write_u32(guest, guest_addr(code_at), 0) != 0) {
         return abi_return(values, 0); /* what was taken is lost to whoever asks like that */
     }
+    const struct ffi_slot *slot = slot_take(guest, ffi);
+    if (slot == NULL) {
+        return guest_call(guest, GUEST_FREE, &closure, 1, NULL, &err) == 0
+                   ? abi_return(values, 0)
+                   : guest_stop(guest, WIRE_END_TRAPPED, 1, "%s", err.text);
+    }
+    (void)guest_memory_write_u32(guest, guest_addr(code_at), slot->table_index);
+    (void)guest_memory_write_u32(guest, guest_addr(closure), slot->table_index);
     values[0].i32 = closure;
     return 0;
 }

@@ -138,13 +138,6 @@ static int trampoline_call(void *context, union engine_value *values)
     return 0;
 }
 
-/* Dynamic libraries are not there yet: dlopen and dlsym find nothing. */
-static int find_no_library(void *context, union engine_value *values)
-{
-    (void)context;
-    return abi_return(values, 0);
-}
-
 const struct abi_row abi_process[] = {
     {"proc_exit", "i:", process_exit},
     {"exit", "i:", process_exit},
@@ -159,7 +152,5 @@ const struct abi_row abi_process[] = {
     {"_Py_CheckEmscriptenSignals_Helper", ":i", take_signal},
     {"__call_sighandler", "ii:", call_handler},
     {"_PyEM_TrampolineCall_JS", "iiii:i", trampoline_call},
-    {"_dlopen_js", "i:i", find_no_library},
-    {"_dlsym_js", "iii:i", find_no_library},
     {NULL, NULL, NULL},
 };
