@@ -43,6 +43,7 @@ struct warmup {
     unsigned failed_count;
     struct buf names; /* of the packages that are ready: "\nNAME==VERSION\n", each once */
     unsigned package_count;
+    char last_line[160]; /* of the log: with --all it is the sum */
     int exit_status;
 };
 
@@ -121,6 +122,10 @@ static void tell_failure(struct warmup *warmup, const char *what, const struct o
 static void on_log(void *context, enum packages_level level, struct span line)
 {
     struct warmup *warmup = context;
+    if (level == PACKAGES_INFO) {
+        int len = line.len < sizeof warmup->last_line ? (int)line.len : 0;
+        snprintf(warmup->last_line, sizeof warmup->last_line, "%.*s", len, line.base);
+    }
     progress_log(&warmup->progress, level, line);
 }
 
@@ -141,10 +146,14 @@ static void close_pool(void *context)
 
 static void finish(struct warmup *warmup)
 {
-    char line[160];
+    char line[240];
+    bool is_all = warmup->tasks[warmup->task_count - 1].kind == TASK_ALL;
     if (warmup->exit_status == 0 && warmup->failed_count > 0) {
         warmup->exit_status = 1;
         log_error("%u of %u could not be prepared", warmup->failed_count, warmup->task_count);
+    } else if (warmup->exit_status == 0 && is_all) {
+        snprintf(line, sizeof line, "Cache is warm: %s", warmup->last_line);
+        print_line(warmup, line);
     } else if (warmup->exit_status == 0) {
         snprintf(line, sizeof line, "Cache is warm: %u package%s, %u environment%s",
                  warmup->package_count, warmup->package_count == 1 ? "" : "s",
@@ -161,7 +170,7 @@ static void on_done(void *context, const struct outcome *outcome)
     struct warmup *warmup = context;
     const struct task *task = &warmup->tasks[warmup->task_index++];
     char what[256];
-    char line[320];
+    char line[480];
     describe(task, what, sizeof what);
     warmup->current = NULL;
     if (outcome->status == OUTCOME_CANCELLED) {
@@ -169,8 +178,11 @@ static void on_done(void *context, const struct outcome *outcome)
     } else if (outcome->status == OUTCOME_SUCCESS) {
         warmup->environment_count += task->kind == TASK_ALL ? 0 : 1;
         count_packages(warmup, outcome);
-        snprintf(line, sizeof line, "%s: ready", what);
-        print_line(warmup, line);
+        if (task->kind != TASK_ALL || warmup->task_count > 1) {
+            snprintf(line, sizeof line, "%s: %s", what,
+                     task->kind == TASK_ALL ? warmup->last_line : "ready");
+            print_line(warmup, line);
+        }
     } else {
         warmup->failed_count++;
         count_packages(warmup, outcome);
