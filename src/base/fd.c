@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FD_READ_CHUNK = 65536, FD_PATH_MAX = 4096 };
+enum { FD_READ_CHUNK = 65536, FD_WRITE_CHUNK = 65536, FD_PATH_MAX = 4096 };
 
 void fd_close(int *fd)
 {
@@ -96,7 +96,31 @@ int fd_read_file(const char *path, struct buf *out, struct err *err)
     return 0;
 }
 
-int fd_write_file(const char *path, struct span bytes, struct err *err)
+/* Small parts are gathered, large ones written from where they are. */
+static int write_parts(int fd, const struct span *parts, size_t count)
+{
+    char chunk[FD_WRITE_CHUNK];
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].len > sizeof chunk - len) {
+            if (fd_write_full(fd, chunk, len) != 0) {
+                return -1;
+            }
+            len = 0;
+        }
+        if (parts[i].len > sizeof chunk) {
+            if (fd_write_full(fd, parts[i].base, parts[i].len) != 0) {
+                return -1;
+            }
+        } else if (parts[i].len > 0) {
+            memcpy(chunk + len, parts[i].base, parts[i].len);
+            len += parts[i].len;
+        }
+    }
+    return fd_write_full(fd, chunk, len);
+}
+
+int fd_write_file_parts(const char *path, const struct span *parts, size_t count, struct err *err)
 {
     char temporary[FD_PATH_MAX];
     int len = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
@@ -107,13 +131,18 @@ int fd_write_file(const char *path, struct span bytes, struct err *err)
     if (fd < 0) {
         return err_system(err, "create a file beside %s", path);
     }
-    if (fd_write_full(fd, bytes.base, bytes.len) != 0 || fchmod(fd, 0644) != 0 || fsync(fd) != 0 ||
+    if (write_parts(fd, parts, count) != 0 || fchmod(fd, 0644) != 0 || fsync(fd) != 0 ||
         rename(temporary, path) != 0) {
         err_system(err, "write %s", path);
         unlink(temporary);
         return -1;
     }
     return 0;
+}
+
+int fd_write_file(const char *path, struct span bytes, struct err *err)
+{
+    return fd_write_file_parts(path, &bytes, 1, err);
 }
 
 int fd_map_file(const char *path, struct span *out, struct err *err)

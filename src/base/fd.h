@@ -38,6 +38,9 @@ int fd_read_file(const char *path, struct buf *out, struct err *err);
  * the new one, and a mapped old one stays intact. */
 int fd_write_file(const char *path, struct span bytes, struct err *err);
 
+/* The same for a file whose bytes lie in several places, one after the other. */
+int fd_write_file_parts(const char *path, const struct span *parts, size_t count, struct err *err);
+
 /* Maps a file read-only and private; *out borrows pages until munmap. An empty file is ERR_FORMAT.
  */
 int fd_map_file(const char *path, struct span *out, struct err *err);

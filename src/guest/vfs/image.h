@@ -69,13 +69,16 @@ void image_writer_free(struct image_writer *writer);
 
 /*
  * Add to the tree. A path is absolute or relative to the root, without "." and ".."; directories
- * above it are made as needed (mode 0755). Bytes are copied. `mode` is permissions only. Adding a
+ * above it are made as needed (mode 0755). Bytes are copied, but by the
+ * borrowing one, which needs them until the writer is freed. `mode` is permissions only. Adding a
  * directory that is there changes its mode; adding anything else twice is ERR_USAGE.
  */
 int image_writer_add_dir(struct image_writer *writer, struct span path, uint32_t mode,
                          struct err *err);
 int image_writer_add_file(struct image_writer *writer, struct span path, struct span bytes,
                           uint32_t mode, struct err *err);
+int image_writer_borrow_file(struct image_writer *writer, struct span path, struct span bytes,
+                             uint32_t mode, struct err *err);
 int image_writer_add_symlink(struct image_writer *writer, struct span path, struct span target,
                              struct err *err);
 

@@ -11,7 +11,8 @@ struct node {
     uint32_t name_offset; /* in writer->names */
     uint16_t name_len;
     uint16_t mode;
-    uint64_t offset; /* in writer->data */
+    const char *borrowed; /* contents; NULL when they are in writer->data */
+    uint64_t offset;      /* in writer->data */
     uint64_t size;
 };
 
@@ -209,14 +210,10 @@ int image_writer_add_dir(struct image_writer *writer, struct span path, uint32_t
     return 0;
 }
 
-static int add_contents(struct image_writer *writer, struct span path, struct span bytes,
-                        uint32_t mode, struct err *err)
+/* A new node that is no directory, whose contents the caller says. */
+static int add_leaf(struct image_writer *writer, struct span path, uint32_t mode,
+                    struct node **node, struct err *err)
 {
-    size_t offset = writer->data.len;
-    if (buf_append(&writer->data, bytes.base, bytes.len) != 0) {
-        return err_set(err, ERR_MEMORY, "%.*s: no room for %zu more bytes in the image",
-                       (int)path.len, path.base, bytes.len);
-    }
     uint32_t index;
     bool is_new;
     if (place_node(writer, path, mode, &index, &is_new, err) != 0) {
@@ -225,8 +222,24 @@ static int add_contents(struct image_writer *writer, struct span path, struct sp
     if (!is_new) {
         return err_set(err, ERR_USAGE, "%.*s: already in the image", (int)path.len, path.base);
     }
-    writer->nodes[index].offset = offset;
-    writer->nodes[index].size = bytes.len;
+    *node = &writer->nodes[index];
+    return 0;
+}
+
+static int add_contents(struct image_writer *writer, struct span path, struct span bytes,
+                        uint32_t mode, struct err *err)
+{
+    size_t offset = writer->data.len;
+    struct node *node = NULL;
+    if (buf_append(&writer->data, bytes.base, bytes.len) != 0) {
+        return err_set(err, ERR_MEMORY, "%.*s: no room for %zu more bytes in the image",
+                       (int)path.len, path.base, bytes.len);
+    }
+    if (add_leaf(writer, path, mode, &node, err) != 0) {
+        return -1;
+    }
+    node->offset = offset;
+    node->size = bytes.len;
     return 0;
 }
 
@@ -234,6 +247,18 @@ int image_writer_add_file(struct image_writer *writer, struct span path, struct 
                           uint32_t mode, struct err *err)
 {
     return add_contents(writer, path, bytes, IMAGE_MODE_FILE | (mode & PERMISSIONS), err);
+}
+
+int image_writer_borrow_file(struct image_writer *writer, struct span path, struct span bytes,
+                             uint32_t mode, struct err *err)
+{
+    struct node *node = NULL;
+    if (add_leaf(writer, path, IMAGE_MODE_FILE | (mode & PERMISSIONS), &node, err) != 0) {
+        return -1;
+    }
+    node->borrowed = bytes.base;
+    node->size = bytes.len;
+    return 0;
 }
 
 int image_writer_add_symlink(struct image_writer *writer, struct span path, struct span target,
@@ -342,9 +367,9 @@ static void write_header(const struct image_writer *writer, const struct parts *
     image_put_u64(out + IMAGE_HEADER_MTIME, writer->mtime_s);
 }
 
-/* Fills `out`, zeroed and large enough, in the layout's order. */
-static void write_image(const struct image_writer *writer, const struct layout *layout,
-                        const struct parts *parts, char *out)
+/* Fills `out`, zeroed and large enough, with all that comes before the data. */
+static void write_head(const struct image_writer *writer, const struct layout *layout,
+                       const struct parts *parts, char *out)
 {
     write_header(writer, parts, out);
     uint64_t name_at = 0;
@@ -367,43 +392,84 @@ static void write_image(const struct image_writer *writer, const struct layout *
             next_child += count;
             continue;
         }
-        data_at = align_up(data_at);
         image_put_u64(entry + IMAGE_ENTRY_OFFSET, data_at);
         image_put_u64(entry + IMAGE_ENTRY_SIZE, node->size);
-        if (node->size > 0) {
-            memcpy(out + parts->data + data_at, writer->data.base + node->offset,
-                   (size_t)node->size);
-            data_at += node->size;
-        }
+        data_at += align_up(node->size);
     }
+}
+
+/* The finished image as runs of bytes: the head, then contents and padding of each file. */
+struct runs {
+    char *head;
+    struct span *spans;
+    size_t count;
+    uint64_t bytes;
+};
+
+static void runs_free(struct runs *runs)
+{
+    free(runs->head);
+    free(runs->spans);
+}
+
+static int runs_fill(struct image_writer *writer, const struct layout *layout, struct runs *runs)
+{
+    static const char padding[IMAGE_ALIGN];
+    struct parts parts = parts_of(writer);
+    runs->bytes = parts.data + parts.data_bytes;
+    runs->head = calloc(1, (size_t)parts.data);
+    runs->spans = calloc((size_t)writer->node_count * 2 + 1, sizeof *runs->spans);
+    if (runs->head == NULL || runs->spans == NULL) {
+        return -1;
+    }
+    write_head(writer, layout, &parts, runs->head);
+    runs->spans[runs->count++] = (struct span){runs->head, (size_t)parts.data};
+    for (uint32_t i = 0; i < writer->node_count; i++) {
+        const struct node *node = &writer->nodes[layout->order[i]];
+        if (node->size == 0) {
+            continue;
+        }
+        const char *base =
+            node->borrowed != NULL ? node->borrowed : writer->data.base + node->offset;
+        runs->spans[runs->count++] = (struct span){base, (size_t)node->size};
+        runs->spans[runs->count++] =
+            (struct span){padding, (size_t)(align_up(node->size) - node->size)};
+    }
+    return 0;
+}
+
+static int runs_make(struct image_writer *writer, struct runs *runs, struct err *err)
+{
+    struct layout layout = {0};
+    int result = layout_make(writer, &layout) != 0 || runs_fill(writer, &layout, runs) != 0
+                     ? err_set(err, ERR_MEMORY, "no memory to lay out an image")
+                     : 0;
+    layout_free(&layout);
+    return result;
 }
 
 int image_writer_finish(struct image_writer *writer, struct buf *out, struct err *err)
 {
-    struct parts parts = parts_of(writer);
-    uint64_t total = parts.data + parts.data_bytes;
-    if (buf_reserve(out, (size_t)total) != 0) {
-        return err_set(err, ERR_MEMORY, "no room for an image of %llu bytes",
-                       (unsigned long long)total);
+    struct runs runs = {0};
+    int result = runs_make(writer, &runs, err);
+    if (result == 0 && buf_reserve(out, (size_t)runs.bytes) != 0) {
+        result = err_set(err, ERR_MEMORY, "no room for an image of %llu bytes",
+                         (unsigned long long)runs.bytes);
     }
-    struct layout layout = {0};
-    if (layout_make(writer, &layout) != 0) {
-        layout_free(&layout);
-        return err_set(err, ERR_MEMORY, "no memory to lay out an image");
+    for (size_t i = 0; result == 0 && i < runs.count; i++) {
+        result = buf_append(out, runs.spans[i].base, runs.spans[i].len);
     }
-    memset(out->base + out->len, 0, (size_t)total);
-    write_image(writer, &layout, &parts, out->base + out->len);
-    out->len += (size_t)total;
-    layout_free(&layout);
-    return 0;
+    runs_free(&runs);
+    return result;
 }
 
 int image_writer_write(struct image_writer *writer, const char *path, struct err *err)
 {
-    cleanup_buf struct buf bytes;
-    buf_init(&bytes, LIMIT_IMAGE_BYTES_MAX);
-    if (image_writer_finish(writer, &bytes, err) != 0) {
-        return -1;
+    struct runs runs = {0};
+    int result = runs_make(writer, &runs, err);
+    if (result == 0) {
+        result = fd_write_file_parts(path, runs.spans, runs.count, err);
     }
-    return fd_write_file(path, buf_span(&bytes), err);
+    runs_free(&runs);
+    return result;
 }
