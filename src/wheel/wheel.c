@@ -350,6 +350,20 @@ static int read_checked(const struct wheel *wheel, uint32_t index, struct buf *o
     return result;
 }
 
+/* ---- Preparation ----------------------------------------------------------------------------- */
+
+int wheel_prepare(struct err *err)
+{
+    enum { SORTED_PATHS = 256 }; /* fewer are sorted without a question */
+    struct path *paths = calloc(SORTED_PATHS, sizeof *paths);
+    if (paths == NULL) {
+        return err_set(err, ERR_MEMORY, "no memory to prepare for wheels");
+    }
+    qsort(paths, SORTED_PATHS, sizeof *paths, compare_paths);
+    free(paths);
+    return sum_prepare(err);
+}
+
 /* ---- The whole ------------------------------------------------------------------------------- */
 
 /* METADATA has been used already; now its sum is known. */

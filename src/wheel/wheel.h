@@ -29,6 +29,10 @@
 
 struct wheel;
 
+/* Does ahead what a process that is jailed before it opens a wheel could not do there: the crypto
+ * library reads its settings, the C library asks for the size of memory before it first sorts. */
+int wheel_prepare(struct err *err);
+
 /* Opens a wheel that lies in memory (a mapped file); `bytes` and `filename` (its last path
  * component) are borrowed. Checks everything that can be checked without inflating. *out is owned
  * by the caller until wheel_close. -1: ERR_FORMAT (refused; the text names the rule), ERR_LIMIT. */

@@ -1,0 +1,102 @@
+#include "builder/supervise.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/limits.h"
+#include "jail/build.h"
+
+unsigned supervise_cores(void)
+{
+    cpu_set_t set;
+    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return count < 1 ? 1U : (unsigned)count;
+}
+
+/* True when the child has ended in time. */
+static bool wait_for(pid_t child)
+{
+    cleanup_fd int fd = (int)syscall(SYS_pidfd_open, child, 0u);
+    struct pollfd end = {.fd = fd, .events = POLLIN};
+    if (fd < 0) {
+        return true; /* an old kernel: waitpid waits, without the limit */
+    }
+    int ready;
+    do {
+        ready = poll(&end, 1, (int)LIMIT_BUILD_MS);
+    } while (ready < 0 && errno == EINTR);
+    return ready != 0;
+}
+
+/* What the child's end means. Its error is memory that it could write to. */
+static int child_result(int status, struct err *from_child, struct err *err)
+{
+    if (WIFEXITED(status)) {
+        from_child->text[sizeof from_child->text - 1] = '\0';
+        return WEXITSTATUS(status) == 0
+                   ? 0
+                   : err_set(err, from_child->code == ERR_NONE ? ERR_SYSTEM : from_child->code,
+                             "%s",
+                             from_child->text[0] == '\0' ? "it failed without a reason"
+                                                         : from_child->text);
+    }
+    switch (WTERMSIG(status)) {
+    case SIGXCPU: return err_set(err, ERR_LIMIT, "it used more processor time than a build may");
+    case SIGXFSZ: return err_set(err, ERR_LIMIT, "it wrote a larger file than a build may");
+    case SIGSYS:
+        return err_set(err, ERR_SYSTEM,
+                       "it was stopped, because it made a system call that a "
+                       "build does not make");
+    default: return err_set(err, ERR_SYSTEM, "it was killed by signal %d", WTERMSIG(status));
+    }
+}
+
+static int supervise_with(struct err *from_child, int (*body)(void *context, struct err *err),
+                          void *context, struct err *err)
+{
+    jail_build_isolate();
+    pid_t self = getpid();
+    pid_t child = fork();
+    if (child < 0) {
+        return err_system(err, "fork");
+    }
+    if (child == 0) {
+        struct err own = {0};
+        int result = jail_build_follow(self, &own) != 0 ? -1 : body(context, &own);
+        *from_child = own;
+        _exit(result == 0 ? 0 : 1);
+    }
+    bool in_time = wait_for(child);
+    if (!in_time) {
+        kill(child, SIGKILL);
+    }
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0) {
+        if (errno != EINTR) {
+            return err_system(err, "waitpid");
+        }
+    }
+    return in_time
+               ? child_result(status, from_child, err)
+               : err_set(err, ERR_LIMIT, "it took longer than %llu seconds", LIMIT_BUILD_MS / 1000);
+}
+
+int supervise(int (*body)(void *context, struct err *err), void *context, struct err *err)
+{
+    struct err *from_child =
+        mmap(NULL, sizeof *from_child, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (from_child == MAP_FAILED) {
+        return err_system(err, "mmap");
+    }
+    int result = supervise_with(from_child, body, context, err);
+    munmap(from_child, sizeof *from_child);
+    return result;
+}

@@ -1,0 +1,17 @@
+/*
+ * Runs the part of a command that looks at wheels in a child process that has left the namespaces
+ * of this one, and waits for it no longer than LIMIT_BUILD_MS.
+ */
+#ifndef BUILDER_SUPERVISE_H
+#define BUILDER_SUPERVISE_H
+
+#include "base/err.h"
+
+/* This process must have no threads yet. Passes on what `body` returns and its error; a child that
+ * was killed is ERR_LIMIT or ERR_SYSTEM with a reason. `body` enters the jail itself. */
+int supervise(int (*body)(void *context, struct err *err), void *context, struct err *err);
+
+/* The processors that this process may use. */
+unsigned supervise_cores(void);
+
+#endif

@@ -1,0 +1,148 @@
+#include "jail/build_filter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+enum { CHECKS_MAX = 2 };
+
+/* What a call is answered: let through, or an error number without the kernel having done a thing.
+ */
+struct rule {
+    int call;
+    uint32_t action;
+    struct scmp_arg_cmp checks[CHECKS_MAX]; /* up to the first whose op is 0 */
+};
+
+#define ALLOW        SCMP_ACT_ALLOW
+#define ANSWER(code) SCMP_ACT_ERRNO(code)
+#define ARG_IS(number, value)                                                                      \
+    {                                                                                              \
+        .arg = (number), .op = SCMP_CMP_EQ, .datum_a = (value)                                     \
+    }
+#define ARG_LACKS(number, bits)                                                                    \
+    {                                                                                              \
+        .arg = (number), .op = SCMP_CMP_MASKED_EQ, .datum_a = (bits)                               \
+    }
+#define ARG_HAS(number, bits)                                                                      \
+    {                                                                                              \
+        .arg = (number), .op = SCMP_CMP_MASKED_EQ, .datum_a = (bits), .datum_b = (bits)            \
+    }
+
+/*
+ * Everything a build may ask of the kernel: memory, threads for the compiler, files, its end. All
+ * else is a wheel that broke the reader or the compiler.
+ */
+static const struct rule table[] = {
+    /* Files below the one folder; the root and Landlock hold the others back. */
+    {SCMP_SYS(openat), ALLOW, {{0}}},
+    {SCMP_SYS(read), ALLOW, {{0}}},
+    {SCMP_SYS(write), ALLOW, {{0}}},
+    {SCMP_SYS(writev), ALLOW, {{0}}},
+    {SCMP_SYS(close), ALLOW, {{0}}},
+    {SCMP_SYS(fstat), ALLOW, {{0}}},
+    {SCMP_SYS(newfstatat), ALLOW, {{0}}},
+    {SCMP_SYS(statx), ALLOW, {{0}}},
+    {SCMP_SYS(lseek), ALLOW, {{0}}},
+    {SCMP_SYS(ftruncate), ALLOW, {{0}}},
+    {SCMP_SYS(fchmod), ALLOW, {{0}}},
+    {SCMP_SYS(fsync), ALLOW, {{0}}},
+    {SCMP_SYS(fdatasync), ALLOW, {{0}}},
+    {SCMP_SYS(rename), ALLOW, {{0}}},
+    {SCMP_SYS(unlink), ALLOW, {{0}}},
+    {SCMP_SYS(readlink), ANSWER(ENOENT), {{0}}},
+    {SCMP_SYS(ioctl), ANSWER(ENOTTY), {{0}}}, /* is standard error a terminal? */
+
+    /* Memory, never executable. The engine makes what it has compiled executable before it hands
+     * the bytes out; it is told that this is done, and nobody ever runs them here. */
+    {SCMP_SYS(brk), ALLOW, {{0}}},
+    {SCMP_SYS(mmap), ALLOW, {ARG_LACKS(2, PROT_EXEC), ARG_HAS(3, MAP_ANONYMOUS)}},
+    {SCMP_SYS(mprotect), ALLOW, {ARG_LACKS(2, PROT_EXEC)}},
+    {SCMP_SYS(mprotect), ANSWER(0), {ARG_HAS(2, PROT_EXEC)}},
+    {SCMP_SYS(mremap), ALLOW, {ARG_IS(3, MREMAP_MAYMOVE)}},
+    {SCMP_SYS(munmap), ALLOW, {{0}}},
+    {SCMP_SYS(madvise), ALLOW, {{0}}},
+    {SCMP_SYS(sysinfo), ALLOW, {{0}}}, /* qsort asks how much there is */
+
+    /* Threads, which share everything; clone3 hides its flags in memory, so the C library is told
+     * that it does not exist. */
+    {SCMP_SYS(clone), ALLOW, {ARG_HAS(0, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)}},
+    {SCMP_SYS(clone3), ANSWER(ENOSYS), {{0}}},
+    {SCMP_SYS(set_robust_list), ALLOW, {{0}}},
+    {SCMP_SYS(rseq), ALLOW, {{0}}},
+    {SCMP_SYS(sigaltstack), ALLOW, {{0}}},
+    {SCMP_SYS(prctl), ANSWER(EINVAL), {{0}}}, /* names of threads */
+    {SCMP_SYS(sched_getaffinity), ALLOW, {{0}}},
+    {SCMP_SYS(sched_yield), ALLOW, {{0}}},
+    {SCMP_SYS(futex), ALLOW, {ARG_HAS(1, FUTEX_PRIVATE_FLAG)}},
+    {SCMP_SYS(futex), ALLOW, {ARG_IS(1, FUTEX_WAIT)}}, /* the end of a thread */
+    {SCMP_SYS(futex), ALLOW, {ARG_IS(1, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME)}},
+    {SCMP_SYS(getpid), ALLOW, {{0}}},
+    {SCMP_SYS(gettid), ALLOW, {{0}}},
+    {SCMP_SYS(membarrier), ALLOW, {{0}}},
+
+    /* Time and chance. */
+    {SCMP_SYS(clock_gettime), ALLOW, {{0}}},
+    {SCMP_SYS(clock_nanosleep), ALLOW, {{0}}},
+    {SCMP_SYS(nanosleep), ALLOW, {{0}}},
+    {SCMP_SYS(restart_syscall), ALLOW, {{0}}},
+    {SCMP_SYS(getrandom), ALLOW, {{0}}},
+
+    /* Signals that come in; an assertion that fails. */
+    {SCMP_SYS(rt_sigreturn), ALLOW, {{0}}},
+    {SCMP_SYS(rt_sigprocmask), ALLOW, {{0}}},
+    {SCMP_SYS(rt_sigaction), ALLOW, {{0}}},
+    {SCMP_SYS(tgkill), ALLOW, {ARG_IS(2, SIGABRT)}},
+
+    /* The child that makes bytecode, and the end. */
+    {SCMP_SYS(wait4), ALLOW, {{0}}},
+    {SCMP_SYS(exit), ALLOW, {{0}}},
+    {SCMP_SYS(exit_group), ALLOW, {{0}}},
+};
+
+/* libseccomp says what failed as a negative errno. */
+static int seccomp_fail(int result, const char *what, struct err *err)
+{
+    errno = -result;
+    return err_system(err, "the build's system call filter: %s", what);
+}
+
+static int rules_add(scmp_filter_ctx context, struct err *err)
+{
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        const struct rule *rule = &table[i];
+        unsigned checks = 0;
+        while (checks < CHECKS_MAX && rule->checks[checks].op != 0) {
+            checks++;
+        }
+        int result =
+            seccomp_rule_add_array(context, rule->action, rule->call, checks, rule->checks);
+        if (result != 0) {
+            return seccomp_fail(result, "adding a rule", err);
+        }
+    }
+    return 0;
+}
+
+int jail_build_filter_load(struct err *err)
+{
+    scmp_filter_ctx context = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    if (context == NULL) {
+        return err_set(err, ERR_MEMORY, "no memory for the system call filter");
+    }
+    int result = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    if (result != 0) {
+        (void)seccomp_fail(result, "other architectures", err);
+    } else if (rules_add(context, err) != 0) {
+        result = -1;
+    } else if ((result = seccomp_load(context)) != 0) {
+        (void)seccomp_fail(result, "loading it", err);
+    }
+    seccomp_release(context);
+    return result == 0 ? 0 : -1;
+}
