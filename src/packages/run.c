@@ -111,7 +111,7 @@ void packages_run_finish(struct packages_run *run)
         outcome.error_traceback = outcome.error_message;
     } else if (run->reason.len > 0) {
         outcome.status = OUTCOME_INSTALL_ERROR;
-        outcome.exit_code = 1;
+        outcome.exit_code = 125;
         outcome.error_message = buf_span(&run->reason);
         outcome.error_traceback = buf_span(&run->report);
         outcome.install_log = buf_span(&run->log);
