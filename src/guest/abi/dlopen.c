@@ -73,7 +73,8 @@ static int library_open(void *context, union engine_value *values)
     name.base = path;
     if (!span_equal(name, span_of(MAIN_NAME)) &&
         loader_open(guest, name, (flags & GUEST_RTLD_GLOBAL) != 0, &handle.library, &err) != 0) {
-        return err.code == ERR_TRAP ? -1 : fail(guest, values, err.text);
+        return err.code == ERR_TRAP ? guest_stop(guest, WIRE_END_TRAPPED, 1, "%s", err.text)
+                                    : fail(guest, values, err.text);
     }
     if (buf_append(&guest->handles, &handle, sizeof handle) != 0) {
         return fail(guest, values, "too many libraries are open");

@@ -7,7 +7,6 @@
 #include "guest/dylink/loader.h"
 #include "guest/dylink/loader_state.h"
 #include "guest/state.h"
-#include "wire/wire.h"
 
 enum { HEAP_ALIGN = 16, TAG_NAME_MAX = 64 };
 
@@ -214,9 +213,9 @@ static int import_make(const struct link *link, size_t index, struct engine_exte
 /* ---- The instance -----------------------------------------------------------------------------
  */
 
-static int stop_for(struct guest *guest, struct err *err)
+/* A trap in the guest's own code: it cannot go on. */
+static int trapped(struct err *err)
 {
-    (void)guest_stop(guest, WIRE_END_TRAPPED, 1, "%s", err->text);
     err->code = ERR_TRAP;
     return -1;
 }
@@ -232,7 +231,7 @@ static int memory_reserve(struct guest *guest, struct library *library, struct e
         return 0;
     }
     if (guest_call(guest, GUEST_MEMALIGN, args, 2, &library->memory_base, err) != 0) {
-        return stop_for(guest, err);
+        return trapped(err);
     }
     void *memory = guest_memory_at(guest, guest_addr(library->memory_base), bytes);
     if (library->memory_base == 0 || memory == NULL) {
@@ -284,7 +283,7 @@ static int export_call(struct guest *guest, size_t instance, const char *name, s
         strcmp(signature, ":") != 0) {
         return err_set(err, ERR_FORMAT, "%s takes arguments", name);
     }
-    return engine_call(guest->store, &function, values, 1, err) == 0 ? 0 : stop_for(guest, err);
+    return engine_call(guest->store, &function, values, 1, err) == 0 ? 0 : trapped(err);
 }
 
 /* A module whose segments do not fit, or whose start function trapped, has not touched Python: that
@@ -297,8 +296,7 @@ static int instantiate_or_undo(const struct link *link, size_t *instance, struct
         return 0;
     }
     if (guest->ended) {
-        err->code = ERR_TRAP;
-        return -1;
+        return trapped(err);
     }
     engine_global_set_i32(guest->store, &guest->stack_pointer, stack_pointer);
     if (err->code == ERR_TRAP) {
@@ -306,7 +304,7 @@ static int instantiate_or_undo(const struct link *link, size_t *instance, struct
     } else if (link->library->memory_base != 0) {
         struct err of_free;
         if (guest_call(guest, GUEST_FREE, &link->library->memory_base, 1, NULL, &of_free) != 0) {
-            return stop_for(guest, err);
+            return trapped(err);
         }
     }
     return -1;

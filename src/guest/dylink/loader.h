@@ -40,7 +40,7 @@ void loader_free(struct loader *loader); /* may be NULL */
 /*
  * Opens a library; the same file is loaded once. `path` may be relative to the guest's working
  * directory. -1: ERR_MISSING, ERR_FORMAT, ERR_LIMIT, ERR_MEMORY, ERR_ENGINE for dlerror, with
- * nothing changed that matters; ERR_TRAP when the guest cannot go on (guest_stop has been called).
+ * nothing changed that matters; ERR_TRAP when the guest cannot go on.
  */
 int loader_open(struct guest *guest, struct span path, bool global, uint32_t *library,
                 struct err *err);
