@@ -1,6 +1,7 @@
 #include "fake_pool.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -8,18 +9,26 @@
 struct fake_run fake_runs[FAKE_RUNS_MAX];
 unsigned fake_run_count;
 bool fake_is_full;
+char fake_warmed[FAKE_TEXT_MAX];
 
 struct pool *fake_pool_reset(void)
 {
     memset(fake_runs, 0, sizeof fake_runs);
     fake_run_count = 0;
     fake_is_full = false;
+    fake_warmed[0] = '\0';
     return (struct pool *)fake_runs;
 }
 
 void fake_print(unsigned run, enum run_stream stream, const char *text)
 {
     fake_runs[run].events.output(fake_runs[run].events.context, stream, span_of(text));
+}
+
+void fake_ask(unsigned run, struct span question)
+{
+    struct fake_run *fake = &fake_runs[run];
+    fake->events.fetch(fake->events.context, (struct pool_run *)fake, question);
 }
 
 void fake_end(unsigned run, const struct outcome *outcome)
@@ -38,6 +47,13 @@ static void keep(char *out, struct span text)
     out[text.len] = '\0';
 }
 
+static void add_line(char *out, const char *text)
+{
+    size_t len = strlen(out);
+    int added = snprintf(out + len, FAKE_TEXT_MAX - len, "%s\n", text);
+    assert(added > 0 && (size_t)added < FAKE_TEXT_MAX - len);
+}
+
 int pool_run(struct pool *pool, const struct run_request *request, const struct run_events *events,
              struct pool_run **out, struct err *err)
 {
@@ -51,6 +67,13 @@ int pool_run(struct pool *pool, const struct run_request *request, const struct 
     run->events = *events;
     run->limits = request->limits;
     run->want_value = request->want_value;
+    run->finds_needs = request->finds_needs;
+    run->may_fetch = request->may_fetch;
+    keep(run->resolved, request->resolved);
+    keep(run->environment, span_of(request->environment == NULL ? "" : request->environment->id));
+    for (size_t i = 0; request->dependencies != NULL && request->dependencies[i] != NULL; i++) {
+        add_line(run->dependencies, request->dependencies[i]);
+    }
     *out = (struct pool_run *)run;
     return 0;
 }
@@ -58,6 +81,22 @@ int pool_run(struct pool *pool, const struct run_request *request, const struct 
 void pool_run_cancel(struct pool_run *run)
 {
     ((struct fake_run *)run)->cancelled = true;
+}
+
+void pool_run_fetched(struct pool_run *run, uint32_t status, struct span bytes)
+{
+    struct fake_run *fake = (struct fake_run *)run;
+    keep(fake->fetched, bytes);
+    fake->fetched_status = status;
+    fake->fetched_count++;
+}
+
+int pool_warm(struct pool *pool, const struct pool_environment *environment, struct err *err)
+{
+    (void)err;
+    assert(pool == (struct pool *)fake_runs);
+    add_line(fake_warmed, environment->id);
+    return 0;
 }
 
 struct pool_info pool_info(const struct pool *pool)
@@ -82,6 +121,6 @@ struct run_limits run_limits_default(void)
 const char *outcome_status_name(enum outcome_status status)
 {
     static const char *const names[] = {"success", "run-error", "install-error", "limit",
-                                        "crash",   "refused",   "cancelled"};
+                                        "crash",   "refused",   "cancelled",     "need"};
     return names[status];
 }
