@@ -186,6 +186,15 @@ static int open_checked(const char *path, const char *sum)
     return steal_fd(&fd);
 }
 
+/* Reads a small regular file; a link or a pipe in its place is as nothing. */
+static bool small_read(const char *path, struct buf *out)
+{
+    struct stat stat;
+    cleanup_fd int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return fd >= 0 && fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) &&
+           fd_read_all(fd, out, NULL) == 0;
+}
+
 int cache_wheel_keep(const struct cache *cache, const char *sum, const char *filename,
                      struct cache_file *file, struct err *err)
 {
@@ -286,8 +295,7 @@ bool cache_metadata_find(const struct cache *cache, const char *sum, struct buf 
     char path[LIMIT_PATH_BYTES_MAX];
     cleanup_buf struct buf file;
     buf_init(&file, LIMIT_WHEEL_METADATA_BYTES_MAX + NAME_SUM_CHARS);
-    if (path_make(path, "%s/metadata/%s", cache->root, sum) != 0 ||
-        fd_read_file(path, &file, NULL) != 0) {
+    if (path_make(path, "%s/metadata/%s", cache->root, sum) != 0 || !small_read(path, &file)) {
         return false;
     }
     struct span metadata = {NULL, 0};
@@ -378,8 +386,7 @@ bool cache_page_find(const struct cache *cache, const char *index, const char *p
     char path[LIMIT_PATH_BYTES_MAX];
     cleanup_buf struct buf file;
     buf_init(&file, LIMIT_FETCH_PAGE_BYTES_MAX + 64 * KIB);
-    if (page_path(cache, index, project, path, false) != 0 ||
-        fd_read_file(path, &file, NULL) != 0) {
+    if (page_path(cache, index, project, path, false) != 0 || !small_read(path, &file)) {
         return false;
     }
     bool is_good = false;
