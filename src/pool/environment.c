@@ -204,6 +204,9 @@ void environment_zygote_ended(struct environment *environment, struct zygote *zy
     environment->zygote = NULL;
     environment->memory_bytes = 0;
     (void)uv_timer_stop(&environment->timer);
+    if (environment->pool->state == POOL_CLOSING) {
+        return;
+    }
     if (zygote->is_ready &&
         clock_monotonic_us() - zygote->ready_us > LIMIT_ZYGOTE_STABLE_MS * 1000) {
         environment->deaths = 0;

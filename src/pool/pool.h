@@ -35,7 +35,9 @@ struct pool_config {
     uint64_t environment_memory_bytes; /* budget of all zygotes but the base; 0: the default */
 };
 
-/* A folder made by `vitrine-precompile environment`; see src/builder/environment.h. */
+/* A folder made by `vitrine-precompile environment`; see src/builder/environment.h. A file
+ * `preload` in it, if there is one, holds a line of module names with commas between them: a warm
+ * pool imports them ahead. When that hangs or ends the zygote, the pool goes on without. */
 struct pool_environment {
     const char *id;  /* its name: letters, digits, '-'; at most 64 */
     const char *dir; /* where it is */
@@ -74,8 +76,9 @@ struct run_request {
 
 struct run_events {
     void *context;
-    /* With may_fetch: a record of enum wire_fetch_field, not trusted. Each is answered by one
-     * pool_run_fetched, now or later. May be NULL otherwise. */
+    /* With may_fetch: a record of enum wire_fetch_field, not trusted, borrowed until it returns.
+     * Each is answered by one pool_run_fetched, now or later, unless `done` comes before. There is
+     * one at a time, and LIMIT_RESOLVE_FETCHES_MAX in all. May be NULL without may_fetch. */
     void (*fetch)(void *context, struct pool_run *run, struct span question);
     /* As the guest writes; bytes may be cut anywhere and need not be UTF-8. May be NULL. */
     void (*output)(void *context, enum run_stream stream, struct span bytes);
@@ -99,7 +102,9 @@ int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **ou
 int pool_run(struct pool *pool, const struct run_request *request, const struct run_events *events,
              struct pool_run **out, struct err *err);
 
-/* Answers the fetch under way. `status` is of enum wire_fetch_status; bytes are copied. */
+/* Answers the fetch under way; a run whose `done` has been called has none. `status` is of enum
+ * wire_fetch_status; bytes are copied. What is larger than LIMIT_FETCH_ANSWER_BYTES_MAX becomes
+ * WIRE_FETCH_FAILED. */
 void pool_run_fetched(struct pool_run *run, uint32_t status, struct span bytes);
 
 /* Starts the zygote of an environment ahead of need, as a run would. */
