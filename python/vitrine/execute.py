@@ -11,6 +11,7 @@ __builtins__ = BUILTINS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _ast import AST
     from types import CodeType
 
 _RESULT_BYTES_DEFAULT = 1 << 20
@@ -32,6 +33,9 @@ class Request:
         self.environment: list[str] = []
         self.want_value = False
         self.result_bytes_max = _RESULT_BYTES_DEFAULT
+        self.finds_needs = False
+        self.dependencies: list[str] = []
+        self.resolved = ""
         for number, value in wire.fields(record):
             if number == wire.REQUEST_CODE:
                 self.code = value
@@ -47,6 +51,12 @@ class Request:
                 self.want_value = wire.number(value) != 0
             elif number == wire.REQUEST_RESULT_BYTES:
                 self.result_bytes_max = wire.number(value)
+            elif number == wire.REQUEST_NEEDS:
+                self.finds_needs = wire.number(value) != 0
+            elif number == wire.REQUEST_DEPENDENCY:
+                self.dependencies.append(value.decode("utf-8", "surrogateescape"))
+            elif number == wire.REQUEST_RESOLVED:
+                self.resolved = value.decode("utf-8", "replace")
 
 
 class Loader:
@@ -95,6 +105,8 @@ class Program:
         self.main = type(sys)("__main__")
         self.loader = Loader(self.filename, self.source)
         self.codes: list[CodeType] = []
+        self.imports: set[str] | None = None
+        self.looks_for_imports = request.finds_needs and not has_standard_imports(self.source)
         self.wants_value = request.want_value
 
     @property
@@ -121,11 +133,35 @@ class Program:
     def compile(self) -> None:
         """Compile to one code object; or to two, where the value of the second is wanted."""
         try:
-            self.codes = compile_source(self.source, self.filename, self.wants_value)
+            self.codes = self._compile()
         except SyntaxError as error:
             complete_error(error, self.source, self.filename)
             raise
         self.wants_value = len(self.codes) > 1
+
+    def _compile(self) -> "list[CodeType]":
+        if not self.wants_value and not self.looks_for_imports:
+            return [compile(self.source, self.filename, "exec", _TOP_LEVEL_AWAIT, True)]
+        tree = parse(self.source, self.filename)
+        if self.looks_for_imports:
+            from vitrine import imports  # many programs have none
+
+            self.imports = imports.find_imports(tree, self.source)
+        return compile_tree(tree, self.source, self.filename, self.wants_value)
+
+    def find_need(self, request: Request) -> str | None:
+        """Tell what the program needs that this environment lacks; None when it can run."""
+        if not self.imports and not request.dependencies and b"# /// script" not in self.source:
+            return None
+        from vitrine import imports
+
+        return imports.find_need(
+            self.source,
+            self.filename,
+            self.imports or set(),
+            request.dependencies,
+            request.resolved,
+        )
 
     def lines(self) -> list[str]:
         """Give the lines of the source, for display."""
@@ -217,13 +253,42 @@ def parse_globals(text: bytes) -> dict[str, object]:
     return found
 
 
-def compile_source(source: bytes, filename: str, want_value: bool) -> "list[CodeType]":
-    """Compile a source; only a value that is wanted is worth the detour over the syntax tree."""
-    if not want_value:
-        return [compile(source, filename, "exec", _TOP_LEVEL_AWAIT, True)]
-    tree = compile(source, filename, "exec", _TOP_LEVEL_AWAIT | _ONLY_AST, True)
+def has_standard_imports(source: bytes) -> bool:
+    """Whether a source imports of the standard library alone; False when that needs a closer look.
+
+    The closer look is one at the syntax tree, which costs more than compiling a small program.
+    """
+    at = source.find(b"import")
+    if at >= 0 and (b"\r" in source or b"\\\n" in source):
+        return False
+    while at >= 0:
+        end = source.find(b"\n", at)
+        end = end if end >= 0 else len(source)
+        line = source[source.rfind(b"\n", 0, at) + 1 : end]
+        first, _, rest = line.strip().partition(b" ")
+        if b";" in line or first not in (b"import", b"from"):
+            return False
+        modules = rest.split(b",") if first == b"import" else [rest]
+        for module in modules:
+            top = module.lstrip().partition(b" ")[0].partition(b".")[0]
+            if top.decode("latin-1") not in sys.stdlib_module_names:
+                return False
+        at = source.find(b"import", end)
+    return True
+
+
+def parse(source: bytes, filename: str) -> "AST":
+    """Parse a source to its syntax tree."""
+    return compile(source, filename, "exec", _TOP_LEVEL_AWAIT | _ONLY_AST, True)
+
+
+def compile_tree(tree: "AST", source: bytes, filename: str, want_value: bool) -> "list[CodeType]":
+    """Compile a source's tree to one code object; or to two, the second of which gives the value.
+
+    The tree is changed.
+    """
     last = tree.body[-1] if tree.body else None
-    if type(last).__name__ != "Expr" or ends_with_semicolon(source, last):
+    if not want_value or type(last).__name__ != "Expr" or ends_with_semicolon(source, last):
         return [compile(tree, filename, "exec", _TOP_LEVEL_AWAIT, True)]
     import _ast
 

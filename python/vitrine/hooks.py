@@ -1,10 +1,12 @@
 """Changes to modules of the standard library, made when the program first imports them.
 
 A cold start cannot afford to import asyncio just to tell it which event loop to use, so a finder
-in ``sys.meta_path`` waits for the module and leaves when it has nothing more to wait for.
+in ``sys.meta_path`` waits for the module and leaves when it has nothing more to wait for. It can
+also put a module of ours in the place of one that a package has.
 """
 
 import sys
+from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import PathFinder
 
 from vitrine import BUILTINS
@@ -14,7 +16,6 @@ __builtins__ = BUILTINS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from importlib.machinery import ModuleSpec
     from types import ModuleType
 
     Patch = Callable[[ModuleType], None]
@@ -25,10 +26,13 @@ class _Finder:
 
     def __init__(self) -> None:
         self.patches: dict[str, Patch] = {}
+        self.stand_ins: dict[str, Patch] = {}
 
     def find_spec(
         self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
-    ) -> "ModuleSpec | None":
+    ) -> ModuleSpec | None:
+        if name in self.stand_ins:
+            return ModuleSpec(name, _StandIn(self.stand_ins[name]), origin="built-in")
         if name not in self.patches:
             return None
         spec = PathFinder.find_spec(name, path, target)
@@ -52,8 +56,22 @@ class _Finder:
 
     def apply(self, name: str, module: "ModuleType") -> None:
         self.patches.pop(name)(module)
-        if not self.patches and self in sys.meta_path:
+        if not self.patches and not self.stand_ins and self in sys.meta_path:
             sys.meta_path.remove(self)
+
+
+class _StandIn:
+    """Loads a module that is ours in the place of a package's own."""
+
+    def __init__(self, fill: "Patch") -> None:
+        self._fill = fill
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to the import system."""
+
+    def exec_module(self, module: "ModuleType") -> None:
+        """Put the module's contents into it."""
+        self._fill(module)
 
 
 _finder = _Finder()
@@ -65,5 +83,15 @@ def when_imported(name: str, patch: "Patch") -> None:
         patch(module)
         return
     _finder.patches[name] = patch
+    _enter()
+
+
+def stand_in(name: str, fill: "Patch") -> None:
+    """Have ``fill(module)`` make the module when it is imported, whatever the packages have."""
+    _finder.stand_ins[name] = fill
+    _enter()
+
+
+def _enter() -> None:
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)

@@ -46,6 +46,13 @@ def finish(program: "Program | None", came: list[object]) -> None:
     _write(record)
 
 
+def tell_need(program: "Program", need: str) -> None:
+    """Report that a program was not run, and what it needs."""
+    program.codes.clear()
+    program.end()
+    _write(wire.field(wire.RESULT_STATUS, b"need") + wire.field(wire.RESULT_NEED, need.encode()))
+
+
 def rewind() -> None:
     """Forget that a result has been written."""
     global _written

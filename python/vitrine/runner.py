@@ -32,6 +32,13 @@ _WARM = (
     "zipfile zoneinfo"
 )
 
+# Modules of packages that would import a browser's; see browserless.py.
+_BROWSER_MODULES = (
+    "urllib3.contrib.emscripten",
+    "pip._vendor.urllib3.contrib.emscripten",
+    "httpx._transports.jsfetch",
+)
+
 _set_trace = sys.settrace
 _set_profile = sys.setprofile
 
@@ -43,6 +50,9 @@ def prepare(warm: bool) -> None:
     streams.install()
     if sys.platform == "emscripten":
         zone.install()
+        for name in _BROWSER_MODULES:
+            hooks.stand_in(name, _stand_in)
+        hooks.when_imported("threadpoolctl", _patch_threadpoolctl)
     hooks.when_imported("asyncio.unix_events", _patch_asyncio)
     if warm:
         _warm_up()
@@ -61,6 +71,18 @@ def _patch_asyncio(unix_events: "ModuleType") -> None:
     loop.install(unix_events)
 
 
+def _stand_in(module: "ModuleType") -> None:
+    from vitrine import browserless  # few programs have packages for networks
+
+    browserless.fill(module)
+
+
+def _patch_threadpoolctl(module: "ModuleType") -> None:
+    from vitrine import browserless
+
+    browserless.patch_threadpoolctl(module)
+
+
 def _warm_up() -> None:
     execute.add_site_builtins()
     for name in _WARM.split():
@@ -68,7 +90,10 @@ def _warm_up() -> None:
             __import__(name)
         except ImportError:  # left out of this build, as some modules are in the guest
             continue
-    from vitrine import loop, rehearsal, tracebacks, values  # noqa: F401
+    from vitrine import imports, loop, preload, rehearsal, tracebacks, values  # noqa: F401
+
+    imports.prepare()
+    preload.load()
 
     # Reporting once fills the caches that the modules keep: regular expressions, for a start.
     try:
@@ -131,6 +156,7 @@ def _steps() -> "Generator[Step, Came, None]":
     entropy.reseed()
     program = None
     codes = []
+    need = None
     came = [None, None]
     try:
         request = execute.Request(wire.read_control())
@@ -139,9 +165,14 @@ def _steps() -> "Generator[Step, Came, None]":
             from vitrine import values  # noqa: F401 - before the program can touch what it needs
         program.enter(request)
         program.compile()
+        if request.finds_needs:
+            need = program.find_need(request)
         codes = program.codes
     except BaseException as error:  # a program that does not compile is an outcome too
         came[1] = error
+    if need is not None:
+        report.tell_need(program, need)
+        return
     if any(execute.is_coroutine(code) for code in codes):
         import asyncio  # noqa: F401 - first, so that its end brings in our loop
 

@@ -15,6 +15,9 @@ __builtins__ = BUILTINS
 # takes the result in a single write. A test may set it to a descriptor of its own.
 CONTROL_FD = 1000000
 
+# Questions to vitrine-fetch, where the program was granted them: one write, then reads to the end.
+FETCH_FD = 1000001
+
 REQUEST_CODE = 1
 REQUEST_FILENAME = 2
 REQUEST_GLOBALS = 3
@@ -42,9 +45,22 @@ RESULT_ERROR_TRACEBACK = 7
 RESULT_ERROR_LINE = 8
 RESULT_NEED = 9
 
+FETCH_WHAT = 2
+FETCH_NAME = 3
+
+FETCH_PAGE = 1
+FETCH_METADATA = 2
+
+FETCH_OK = 0
+FETCH_MISSING = 1
+FETCH_REFUSED = 2
+FETCH_FAILED = 3
+FETCH_OFFLINE = 4
+
 _HEADER_BYTES = 5
 _READ_BYTES_FIRST = 1 << 14
 _READ_BYTES_MAX = 1 << 22
+_STATUS_BYTES = 4
 
 
 class RecordError(Exception):
@@ -53,9 +69,13 @@ class RecordError(Exception):
 
 def read_control() -> bytes:
     """Read the request, whole."""
+    return _read_all(CONTROL_FD)
+
+
+def _read_all(descriptor: int) -> bytes:
     parts = []
     size = _READ_BYTES_FIRST
-    while part := _read(CONTROL_FD, size):
+    while part := _read(descriptor, size):
         parts.append(part)
         size = min(size * 4, _READ_BYTES_MAX)
     return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -64,6 +84,21 @@ def read_control() -> bytes:
 def write_control(record: bytes) -> None:
     """Write the result: one record, one write, as the host demands."""
     _write(CONTROL_FD, record)
+
+
+def fetch(what: int, names: list[str]) -> tuple[int, bytes]:
+    """Ask for the first of the names; the others are wanted next. Returns a status and the bytes.
+
+    Where the status is not FETCH_OK, the bytes are text that says why.
+    """
+    question = field_u32(FETCH_WHAT, what)
+    for name in names:
+        question += field(FETCH_NAME, name.encode())
+    _write(FETCH_FD, question)
+    answer = _read_all(FETCH_FD)
+    if len(answer) < _STATUS_BYTES:
+        raise RecordError("the answer to a fetch has no status")
+    return int.from_bytes(answer[:_STATUS_BYTES], "little"), answer[_STATUS_BYTES:]
 
 
 def field(number: int, value: bytes) -> bytes:

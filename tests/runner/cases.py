@@ -29,6 +29,11 @@ class Case:
     filename: str = "main.py"
     want_value: bool = False
     result_bytes: int | None = None
+    # Whether packages are looked for first; what is required beside the code; and the need that
+    # the environment was made for.
+    finds_needs: bool = False
+    dependencies: tuple[str, ...] = ()
+    resolved: str = ""
     # True of the runner alone; the guest lacks what the program calls.
     native_only: bool = False
     # True of the guest alone: its system, or a driver that is no Python.

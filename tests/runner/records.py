@@ -38,6 +38,7 @@ class Came:
     message: str = ""
     traceback: str = ""
     line: int = 0
+    need: str = ""
     stdout: bytes = b""
     stderr: bytes = b""
     fields: list[int] = field(default_factory=list)
@@ -55,6 +56,11 @@ def request(case: Case) -> bytes:
     for item in case.environment:
         record += wire.field(wire.REQUEST_ENV, item.encode())
     record += wire.field_u32(wire.REQUEST_WANT_VALUE, int(case.want_value))
+    record += wire.field_u32(wire.REQUEST_NEEDS, int(case.finds_needs))
+    for item in case.dependencies:
+        record += wire.field(wire.REQUEST_DEPENDENCY, item.encode())
+    if case.resolved:
+        record += wire.field(wire.REQUEST_RESOLVED, case.resolved.encode())
     limits = dict(LIMITS)
     if case.result_bytes is not None:
         limits[wire.REQUEST_RESULT_BYTES] = case.result_bytes
@@ -85,5 +91,7 @@ def decode(record: bytes, came: Came | None = None) -> Came:
             came.traceback = value.decode()
         elif number == wire.RESULT_ERROR_LINE:
             came.line = wire.number(value)
+        elif number == wire.RESULT_NEED:
+            came.need = value.decode()
     assert len(set(came.fields)) == len(came.fields), "one result, each field once"
     return came
