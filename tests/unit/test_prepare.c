@@ -432,8 +432,8 @@ static void assert_entries(struct span rest, uint32_t entries, uint32_t place)
 static void test_places_that_count(void **state)
 {
     (void)state;
-    /* An active segment at the table base: twice the same function; as expressions. */
-    assert_entries(BYTES(EXPORT_F, 9, 8, 1, 0, GLOBAL_GET, 1, END, 2, 0, 0), 5, 0);
+    /* An active segment at the table base: of two places the last; as expressions. */
+    assert_entries(BYTES(EXPORT_F, 9, 8, 1, 0, GLOBAL_GET, 1, END, 2, 0, 0), 5, 1);
     assert_entries(BYTES(EXPORT_F, 9, 15, 1, 4, GLOBAL_GET, 1, END, 3, 0xD0, FUNCREF, END, REF_FUNC,
                          0, END, 0xD0, FUNCREF, END),
                    5, 1);
@@ -598,6 +598,30 @@ static void test_two_symbols_of_one_name(void **state)
     assert_small_refused(BYTES(MEM_INFO), BYTES(7, 9, 2, 1, 'f', 0, 0, 1, 'f', 0, 0), ERR_FORMAT);
 }
 
+/* env.__indirect_function_table with this type, alone. */
+static void assert_table_refused(struct span type)
+{
+    cleanup_buf struct buf wasm;
+    cleanup_buf struct buf body;
+    buf_init(&wasm, MIB);
+    buf_init(&body, 1000);
+    put_header(&wasm);
+    put_dylink(&wasm, BYTES(MEM_INFO));
+    put_u32(&body, 1);
+    put_import(&body, "__indirect_function_table", type);
+    put_section(&wasm, 2, &body);
+    assert_refused(&wasm, ERR_FORMAT);
+}
+
+static void test_odd_tables_are_refused(void **state)
+{
+    (void)state;
+    assert_table_refused(BYTES(TABLE, 0x6F, 0, 5));          /* not of functions */
+    assert_table_refused(BYTES(TABLE, FUNCREF, 4, 5));       /* counted by 64-bit numbers */
+    assert_table_refused(BYTES(TABLE, 0x64, FUNCREF, 0, 5)); /* never null */
+    assert_table_refused(BYTES(GLOBAL, I32, 0));             /* no table */
+}
+
 static void test_no_side_module(void **state)
 {
     (void)state;
@@ -669,6 +693,7 @@ int main(void)
         cmocka_unit_test(test_a_malformed_dylink_is_refused),
         cmocka_unit_test(test_functions_that_do_not_exist),
         cmocka_unit_test(test_two_symbols_of_one_name),
+        cmocka_unit_test(test_odd_tables_are_refused),
         cmocka_unit_test(test_no_side_module),
         cmocka_unit_test(test_a_cut_module_is_an_error_or_whole),
         cmocka_unit_test(test_no_room_is_an_error),

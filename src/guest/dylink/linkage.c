@@ -41,6 +41,35 @@ static void read_imported_global(struct linkage *linkage, struct wasm_reader *re
     wasm_push(reader, &linkage->globals, &unknown, sizeof unknown, "too many globals");
 }
 
+/* Moves past a table's type; whether it is one of functions, counted by 32-bit numbers. */
+static bool read_table_type(struct wasm_reader *reader, uint32_t *min)
+{
+    size_t start = reader->at;
+    wasm_skip_value_type(reader, false);
+    struct wasm_reader limits = *reader;
+    wasm_skip_limits(reader);
+    if (!wasm_ok(reader) || reader->base[start] != TYPE_FUNCREF ||
+        wasm_byte(&limits) > LIMITS_32_BITS_MAX) {
+        return false;
+    }
+    *min = wasm_u32(&limits);
+    return true;
+}
+
+static void read_imported_table(struct linkage *linkage, struct wasm_reader *reader,
+                                const struct linkage_import *import)
+{
+    size_t start = reader->at;
+    uint32_t min;
+    bool is_usual = read_table_type(reader, &min);
+    if (is_from_env(import, LINKAGE_TABLE)) {
+        if (!is_usual) {
+            wasm_fail(reader, ERR_FORMAT, start, "a function table of an unknown kind");
+        }
+        linkage->table = linkage->import_counts[LINKAGE_TABLE_KIND];
+    }
+}
+
 static void read_import(struct linkage *linkage, struct wasm_reader *reader)
 {
     struct linkage_import import = {.module = wasm_name(reader)};
@@ -49,13 +78,7 @@ static void read_import(struct linkage *linkage, struct wasm_reader *reader)
     import.kind = wasm_byte(reader);
     switch (import.kind) {
     case LINKAGE_FUNCTION: import.type = wasm_u32(reader); break;
-    case LINKAGE_TABLE_KIND:
-        if (is_from_env(&import, LINKAGE_TABLE)) {
-            linkage->table = linkage->import_counts[LINKAGE_TABLE_KIND];
-        }
-        wasm_skip_value_type(reader, false);
-        wasm_skip_limits(reader);
-        break;
+    case LINKAGE_TABLE_KIND: read_imported_table(linkage, reader, &import); break;
     case LINKAGE_MEMORY: wasm_skip_limits(reader); break;
     case LINKAGE_GLOBAL: read_imported_global(linkage, reader, &import); break;
     case LINKAGE_TAG:
@@ -100,17 +123,15 @@ static void read_tables(struct linkage *linkage, struct wasm_reader *reader)
     uint32_t count = wasm_u32(reader);
     for (uint32_t i = 0; i < count && wasm_ok(reader); i++) {
         size_t start = reader->at;
+        uint32_t min = 0;
         bool has_initializer = !wasm_at_end(reader) && reader->base[start] == HAS_INITIALIZER;
         wasm_skip(reader, has_initializer ? 2 : 0);
-        wasm_skip_value_type(reader, false);
-        struct wasm_reader limits = *reader;
-        wasm_skip_limits(reader);
-        if (wasm_ok(reader) && i == linkage->table - linkage->import_counts[LINKAGE_TABLE_KIND]) {
-            if (reader->base[start] != TYPE_FUNCREF || wasm_byte(&limits) > LIMITS_32_BITS_MAX) {
+        bool is_usual = read_table_type(reader, &min);
+        if (i == linkage->table - linkage->import_counts[LINKAGE_TABLE_KIND]) {
+            if (!is_usual) {
                 wasm_fail(reader, ERR_FORMAT, start, "a function table of an unknown kind");
-                return;
             }
-            linkage->table_min = wasm_u32(&limits);
+            linkage->table_min = min;
         }
         if (has_initializer) {
             (void)wasm_expression(reader);

@@ -36,13 +36,14 @@ static uint32_t read_item(struct wasm_reader *reader, bool is_expression)
                                                                                  : LINKAGE_NONE;
 }
 
+/* The toolchain merges functions that are alike, so that one may have several places: the last
+ * counts, as it does for Emscripten's own linker, with which the packages were tested. */
 static void give_place(const struct places *places, uint32_t function, uint64_t place)
 {
     const struct linkage *linkage = places->linkage;
     if (place < places->entries) {
         uint32_t target = *linkage_at(&linkage->targets, function);
-        uint32_t *known = linkage_at(&linkage->places, target);
-        *known = *known == LINKAGE_NONE ? (uint32_t)place : *known;
+        *linkage_at(&linkage->places, target) = (uint32_t)place;
     }
 }
 
