@@ -86,7 +86,8 @@ static void choose_constructors(const struct linkage *linkage, const char *keep[
     keep[count] = NULL;
 }
 
-/* The module without most exports, written anew with what the first reading found. */
+/* The module without most exports, written anew with what the first reading found: only exports
+ * have changed, and no offset into the module is kept. */
 static int write_module(struct preparation *job, const char *const *keep, uint32_t places,
                         struct buf *module, struct err *err)
 {

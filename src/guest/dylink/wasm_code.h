@@ -1,6 +1,6 @@
 /*
  * Decodes WebAssembly instructions one after another: their length, and of their immediates what
- * the lowering needs. Knows the specification 3.0 (GC, tail calls, SIMD, exceptions), threads,
+ * rewriting needs. Knows the specification 3.0 (GC, tail calls, SIMD, exceptions), threads,
  * multi-memory, relaxed SIMD, wide arithmetic, and the legacy exception encoding.
  */
 #ifndef GUEST_DYLINK_WASM_CODE_H

@@ -1,5 +1,5 @@
 /*
- * What the lowering must know of a module outside of its code: the parameters of each type, the
+ * What rewriting must know of a module outside of its code: the parameters of each type, the
  * types of functions and tags, and where the type and code sections lie. Borrows the module.
  */
 #ifndef GUEST_DYLINK_WASM_MODULE_H

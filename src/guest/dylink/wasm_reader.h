@@ -1,5 +1,6 @@
 /*
- * Reads WebAssembly's basic items out of outside bytes, never past their end. Used by the lowering.
+ * Reads WebAssembly's basic items out of outside bytes, never past their end. For all that
+ * rewrites modules.
  *
  * A reader remembers the first thing that went wrong and then stands at its end and yields zeros,
  * so that a run of reads needs one check. Whoever loops by a count that was read must look at
