@@ -26,9 +26,12 @@ static bool wants_color(enum color_choice choice, bool is_terminal)
 void progress_init(struct progress *progress, const struct options *options)
 {
     bool is_terminal = isatty(STDERR_FILENO) == 1;
-    *progress =
-        (struct progress){.fd = is_terminal && options->verbosity == 0 ? STDERR_FILENO : -1,
-                          .has_color = wants_color((enum color_choice)options->color, is_terminal)};
+    *progress = (struct progress){
+        .fd = is_terminal && options->verbosity == 0 ? STDERR_FILENO : -1,
+        .has_color = wants_color((enum color_choice)options->color, is_terminal),
+        .is_verbose = options->verbosity > 0,
+        .keeps_warnings = options->command != COMMAND_RUN || options->verbosity > 0};
+    buf_init(&progress->last, LINE_BYTES_MAX);
 }
 
 static unsigned terminal_columns(int fd)
@@ -73,15 +76,15 @@ int progress_append_line(struct buf *out, struct span line, unsigned columns)
     return buf_append(out, safe.base, end);
 }
 
-static void log_line(enum packages_level level, struct span line)
+static void log_line(struct progress *progress, enum log_level level, struct span line)
 {
     cleanup_buf struct buf text;
     buf_init(&text, (size_t)4 * LINE_BYTES_MAX);
+    progress_clear(progress);
     if (progress_append_line(&text, line, LINE_BYTES_MAX) == 0) {
-        log_write(level == PACKAGES_WARNING ? LOG_LEVEL_WARNING
-                  : level == PACKAGES_INFO  ? LOG_LEVEL_INFO
-                                            : LOG_LEVEL_DEBUG,
-                  "%.*s", (int)text.len, text.base);
+        log_write(level, "%.*s", (int)text.len, text.base);
+        buf_clear(&progress->last);
+        (void)buf_append(&progress->last, line.base, line.len);
     }
 }
 
@@ -105,12 +108,19 @@ static void show_line(struct progress *progress, struct span line)
 
 void progress_log(struct progress *progress, enum packages_level level, struct span line)
 {
-    if (level == PACKAGES_WARNING || progress->fd < 0) {
-        progress_clear(progress);
-        log_line(level, line);
-    } else if (level == PACKAGES_INFO) {
+    bool is_kept = level == PACKAGES_WARNING && progress->keeps_warnings;
+    if (is_kept) {
+        log_line(progress, LOG_LEVEL_WARNING, line);
+    } else if (progress->fd >= 0 && level != PACKAGES_DEBUG) {
         show_line(progress, line);
+    } else if (level == PACKAGES_INFO || progress->is_verbose) {
+        log_line(progress, LOG_LEVEL_INFO, line);
     }
+}
+
+bool progress_has_said(const struct progress *progress, struct span line)
+{
+    return line.len > 0 && progress->keeps_warnings && span_equal(buf_span(&progress->last), line);
 }
 
 void progress_clear(struct progress *progress)

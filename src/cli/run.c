@@ -134,16 +134,10 @@ static struct span guest_traceback(const struct outcome *outcome)
     return text;
 }
 
-/* Packages are missing, and nothing was run: why, what led to it, and what can be done. */
+/* Packages are missing, and nothing was run: why, and what can be done. What led to it was said
+ * line by line if it was asked for. */
 static void say_install_error(struct run *run, const struct outcome *outcome)
 {
-    bool is_verbose = run->options->verbosity > 0;
-    if (is_verbose && outcome->install_log.len > 0) {
-        show(run, RUN_STDERR, outcome->install_log);
-        if (outcome->install_log.base[outcome->install_log.len - 1] != '\n') {
-            show(run, RUN_STDERR, span_of("\n"));
-        }
-    }
     say(run, result_error_text(outcome));
     if (run->options->verbosity == 0) {
         say(run, span_of("the program was not run (-v shows the log of the installation, "
@@ -412,7 +406,7 @@ int command_run(const struct options *options)
     watch_signals(&run);
     if (start(&run, &program, &err) != 0) {
         log_error("%s", err.text);
-        run.exit_status = EXIT_OURS;
+        run.exit_status = err.code == ERR_USAGE ? EXIT_MISTAKE : EXIT_OURS;
         if (run.packages != NULL) {
             packages_close(run.packages, close_pool, &run);
         } else if (run.pool != NULL) {

@@ -170,7 +170,9 @@ static void on_prepared(void *context, const struct outcome *outcome)
     if (outcome->status == OUTCOME_SUCCESS) {
         progress_log(&server->progress, PACKAGES_INFO, span_of("the packages of --deps are ready"));
     } else if (outcome->status != OUTCOME_CANCELLED) {
-        progress_log(&server->progress, PACKAGES_WARNING, result_error_text(outcome));
+        if (!progress_has_said(&server->progress, outcome->error_message)) {
+            progress_log(&server->progress, PACKAGES_WARNING, result_error_text(outcome));
+        }
     }
 }
 

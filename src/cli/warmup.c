@@ -99,18 +99,17 @@ static bool next_line(struct span *rest, struct span *line)
     return used > 0;
 }
 
-/* Why, and what can be done; with -v what led to it. All of it may quote a package. */
+/* Why, and what can be done; both may quote a package. */
 static void tell_failure(struct warmup *warmup, const char *what, const struct outcome *outcome)
 {
-    struct span rest = outcome->install_log;
+    struct span rest = result_error_text(outcome);
     struct span line;
     progress_clear(&warmup->progress);
-    while (warmup->options->verbosity > 0 && next_line(&rest, &line)) {
-        progress_log(&warmup->progress, PACKAGES_INFO, line);
-    }
     log_error("%s: not prepared", what);
-    rest = result_error_text(outcome);
     while (next_line(&rest, &line)) {
+        if (progress_has_said(&warmup->progress, line)) {
+            continue;
+        }
         cleanup_buf struct buf text;
         buf_init(&text, 64 * KIB);
         if (progress_append_line(&text, line, ERR_TEXT_MAX) == 0) {

@@ -191,6 +191,19 @@ static int append_dependencies_element(struct buf *out, const struct outcome *ou
     return buf_append_format(out, "</%s>", element);
 }
 
+/* The log without its last line where that is the reason, which is said below it. */
+static struct span log_without(struct span log, struct span reason)
+{
+    size_t len = log.len;
+    len -= len > 0 && log.base[len - 1] == '\n' ? 1 : 0;
+    if (reason.len == 0 || len < reason.len ||
+        memcmp(log.base + len - reason.len, reason.base, reason.len) != 0) {
+        return log;
+    }
+    size_t start = len - reason.len;
+    return start > 0 && log.base[start - 1] != '\n' ? log : (struct span){log.base, start};
+}
+
 /* The end of an installation's log, from the beginning of a line: a model reads it. */
 static struct span log_end(struct span log)
 {
@@ -207,7 +220,7 @@ static struct span log_end(struct span log)
 /* What to say of an outcome that is no success, after the log of a failed installation. */
 static int append_error_text(struct buf *out, const struct outcome *outcome)
 {
-    struct span log = log_end(outcome->install_log);
+    struct span log = log_end(log_without(outcome->install_log, outcome->error_message));
     if (outcome->status == OUTCOME_INSTALL_ERROR && log.len > 0 &&
         (utf8_append_lossy(out, log) != 0 ||
          (log.base[log.len - 1] != '\n' && buf_append_char(out, '\n') != 0))) {

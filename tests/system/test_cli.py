@@ -314,6 +314,7 @@ def test_color(vitrine: Program) -> None:
         ["run", "--deps", "numpy,,pandas", "x.py"],
         ["run", "--deps", "-r requirements.txt", "x.py"],
         ["run", "--deps", "numpy", "--no-install", "x.py"],
+        ["run", "--deps", "numpy @ https://example.org/numpy.whl", "-c", "1"],
         ["run", "--index-url", "http://example.org/simple", "x.py"],
         ["run", "--index-url", "example.org", "x.py"],
         ["run", "--mirror", "http://example.org", "x.py"],

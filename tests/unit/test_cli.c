@@ -329,6 +329,7 @@ static void progress_is_one_line_of_a_terminal(void **state)
     struct progress progress = {.has_color = true, .column = 30};
     assert_int_equal(pipe(ends), 0);
     progress.fd = ends[1];
+    buf_init(&progress.last, 1000);
     progress_clear(&progress); /* nothing is there */
     progress_log(&progress, PACKAGES_DEBUG, span_of("not shown"));
     progress_log(&progress, PACKAGES_INFO, span_of("fetching numpy"));

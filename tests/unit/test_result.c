@@ -174,6 +174,17 @@ static void failed_installations_have_their_log(void **state)
     assert_string_equal(json_string_value(json_object_get(error, "message")), "there is no numpi");
     assert_int_equal(json_array_size(json_object_get(content, "dependencies")), 0);
     json_decref(content);
+    outcome.install_log = span_of("one\nthere is no numpi\n");
+    assert_string_equal(
+        text_of(&f, RESULT_XML, &outcome),
+        "<status>install-error</status>\n<error>\none\nthere is no numpi\n</error>");
+    outcome.install_log = span_of("there is no numpi");
+    assert_string_equal(text_of(&f, RESULT_XML, &outcome),
+                        "<status>install-error</status>\n<error>\nthere is no numpi\n</error>");
+    outcome.install_log = span_of("so there is no numpi");
+    assert_string_equal(text_of(&f, RESULT_XML, &outcome),
+                        "<status>install-error</status>\n<error>\nso there is no numpi\n"
+                        "there is no numpi\n</error>");
     cleanup_buf struct buf log;
     buf_init(&log, 1 << 20);
     while (log.len < 2 * LIMIT_INSTALL_LOG_TEXT_BYTES) {
