@@ -99,7 +99,7 @@ static size_t wheel_parts(struct span filename, struct span parts[6])
             if (c == end) {
                 return count < 5 ? 0 : count;
             }
-        } else if (!is_alphanumeric(*c) && strchr("_.+!", *c) == NULL) {
+        } else if (!is_alphanumeric(*c) && memchr("_.+!", *c, 4) == NULL) {
             return 0;
         }
     }
