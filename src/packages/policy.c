@@ -85,10 +85,9 @@ static bool rule_begin(struct rule *rule, struct span word)
         name_normalize(word, rule->name);
         return true;
     }
-    if (!starts_with(word, "=") && name_is_pinned(word, &name, &version) &&
-        version.base + version.len == word.base + word.len && version.base - name.base >= 2 &&
-        memchr(word.base, '[', word.len) == NULL &&
-        starts_with((struct span){name.base + name.len, word.len - name.len}, "==")) {
+    /* Nothing but the three parts: no extras, no marker, no other operator. */
+    if (name_is_pinned(word, &name, &version) && name.len + 2 + version.len == word.len &&
+        memcmp(word.base + name.len, "==", 2) == 0) {
         name_normalize(name, rule->name);
         copy(rule->version, version);
         return true;
@@ -217,7 +216,8 @@ int policy_check_package(const struct policy *policy, const struct plan_package 
                          struct err *err)
 {
     char normal[NAME_SIZE];
-    const struct rule *other = NULL;
+    const struct rule *other = NULL; /* the first that could be told, of this version if possible */
+    bool is_near = false;
     if (policy_check_project(policy, span_of(package->name), err) != 0) {
         return -1;
     }
@@ -232,7 +232,10 @@ int policy_check_package(const struct policy *policy, const struct plan_package 
         if (has_version && (rule->sum[0] == '\0' || strcmp(rule->sum, package->sum) == 0)) {
             return 0;
         }
-        other = other == NULL || has_version ? rule : other;
+        if (other == NULL || (has_version && !is_near)) {
+            other = rule;
+            is_near = has_version;
+        }
     }
     if (policy == NULL) {
         return 0;
