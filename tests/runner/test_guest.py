@@ -94,6 +94,33 @@ def test_an_overflow_of_the_stack_ends_the_cell_alone(zygote: Zygote) -> None:
     assert zygote.run(Case("", "print(1)")).stdout == b"1\n"
 
 
+# Guest calls host calls guest: C functions that are called by ctypes and call back.
+RECURSION = """
+import ctypes, sys
+sys.setrecursionlimit(10**6)
+@ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)
+def f(n): return f(n + 1) if n < 100_000 else n
+print('before')
+f(0)
+"""
+
+
+def test_recursion_through_the_host_ends_the_cell_alone(zygote: Zygote) -> None:
+    came = zygote.run(Case("", RECURSION))
+    assert (came.reason, came.results, came.wait_status) == (TRAPPED, [], 0), came
+    assert "calls through the host in each other" in came.detail
+    assert came.stdout == b"before\n"
+    assert zygote.run(Case("", "print(1)")).stdout == b"1\n"
+
+
+@pytest.mark.parametrize("address", [0, 1, 2, 123456, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_a_call_to_anywhere_is_no_more_than_a_trap(address: int, zygote: Zygote) -> None:
+    code = f"import ctypes\nprint('a')\nctypes.CFUNCTYPE(ctypes.c_double)({address})()"
+    came = zygote.run(Case("", code))
+    assert came.reason in (RETURNED, TRAPPED), came
+    assert (came.stdout, came.wait_status) == (b"a\n", 0)
+
+
 @pytest.mark.parametrize("code", [0, 3, 255])
 def test_leaving_at_once(code: int, zygote: Zygote) -> None:
     came = zygote.run(Case("", f"import os\nprint('a')\nprint('lost', end='')\nos._exit({code})"))
