@@ -170,6 +170,51 @@ def test_the_traceback_is_capped(tmp_path: Path) -> None:
     assert len(came.message.encode()) <= 64 << 10
 
 
+BROWSER_PACKAGES = {
+    "urllib3/__init__.py": "from .contrib.emscripten import inject_into_urllib3",
+    "urllib3/contrib/__init__.py": "",
+    "urllib3/contrib/emscripten/__init__.py": "import js",
+    "httpx/__init__.py": "",
+    "httpx/_exceptions.py": "class ConnectError(Exception):\n  def __init__(s, m, request): s.m = m",
+    "httpx/_transports/__init__.py": "",
+    "httpx/_transports/base.py": "class BaseTransport: pass\nclass AsyncBaseTransport: pass",
+    "httpx/_transports/jsfetch.py": "import js",
+    "threadpoolctl.py": "class ThreadpoolController:\n  def _find_libraries_pyodide(s): import js",
+}
+
+
+def test_packages_that_expect_a_browser_do_without(tmp_path: Path) -> None:
+    for name, text in BROWSER_PACKAGES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    script = """
+from vitrine import hooks, runner
+for name in runner._BROWSER_MODULES:
+    hooks.stand_in(name, runner._stand_in)
+hooks.when_imported("threadpoolctl", runner._patch_threadpoolctl)
+sys.path.insert(0, ".")
+import threadpoolctl, urllib3
+urllib3.inject_into_urllib3()
+threadpoolctl.ThreadpoolController()._find_libraries_pyodide()
+from httpx import _exceptions
+from httpx._transports.jsfetch import *
+try:
+    JavascriptFetchTransport(verify=True).handle_request(None)
+except _exceptions.ConnectError as error:
+    print(error.m)
+try:
+    AsyncJavascriptFetchTransport().handle_async_request(None).send(None)
+except _exceptions.ConnectError as error:
+    print(error.m)
+try:
+    import js
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    unreachable = "[Errno 101] Network is unreachable\n"
+    assert run_script(script, tmp_path) == unreachable * 2 + "No module named 'js'\n"
+
+
 def test_it_parses_in_the_guests_version(tmp_path: Path) -> None:
     script = """
 import ast, pathlib
