@@ -13,7 +13,6 @@
 #include "builder/environment.h"
 #include "builder/merge.h"
 #include "builder/supervise.h"
-#include "jail/build.h"
 #include "wheel/sum.h"
 
 enum {
@@ -135,14 +134,9 @@ static int natives_link(const struct environment_job *job, struct span merged, s
 static int body(void *context, struct err *err)
 {
     const struct environment_job *job = context;
-    const struct jail_build_limits limits = {
-        .data_bytes = LIMIT_BUILD_MEMORY_BYTES,
-        .cpu_s = LIMIT_BUILD_MS / 1000,
-        .file_bytes = LIMIT_BUILD_FILE_BYTES,
-    };
     const char *out_dir;
     char path[PATH_BYTES_MAX];
-    if (jail_build_enter(job->out_dir, &limits, &out_dir, err) != 0 ||
+    if (supervise_enter_jail(job->out_dir, &out_dir, err) != 0 ||
         path_join(path, out_dir, ENVIRONMENT_IMAGE_FILE, err) != 0 ||
         merge_write(job->wheels, job->count, path, err) != 0) {
         return -1;

@@ -9,12 +9,16 @@
  *                        source, and a link record (guest/dylink/record.h) in the place of each .so
  *         SUM.cwasm      machine code of each side module, named by the sum of its WebAssembly
  *         modules        one line each: "SUM SUM.cwasm"
- *         about.json     {"name", "version", "sha256", "file", "top_level": [...], "requires":
- * [...], "files": N, "modules": N} environment OUTDIR --wheel WHEELDIR... [--about FILE.json]
+ *         about.json     {"name", "version", "sha256", "file", "top_level": [...],
+ *                        "requires": [...], "files": N, "modules": N}
+ *       The sandbox's own names win: a top-level module or package that the standard library of
+ *       GUESTDIR has, too, is left out with a warning, and so are js and vitrine. Also left out:
+ *       *.pth of site-packages, scripts, headers, data, and bytecode that the wheel brings.
+ *
+ *   environment OUTDIR --wheel WHEELDIR... [--about FILE.json]
  *       Merges the folders that `wheel` made into one environment, in the empty folder OUTDIR:
  *         packages.img   all files; two wheels with the same file are refused, unless the bytes
- *                        are equal; the standard library's names win (a top-level module or package
- *                        of site-packages with such a name is left out, with a warning)
+ *                        are equal
  *         SUM.cwasm      links (hard, or copies) to the wheels' machine code
  *         modules        as above, for all
  *         environment.json   the file given by --about, unchanged

@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "builder/commands.h"
 
-int main(int argc, char **argv)
+int builder_main(int argc, char **argv)
 {
     static const struct {
         const char *name;

@@ -21,6 +21,29 @@ unsigned supervise_cores(void)
     return count < 1 ? 1U : (unsigned)count;
 }
 
+static bool has_jail = true;
+
+void supervise_without_jail(void)
+{
+    has_jail = false;
+}
+
+bool supervise_has_jail(void)
+{
+    return has_jail;
+}
+
+int supervise_enter_jail(const char *out_dir, const char **out_path, struct err *err)
+{
+    const struct jail_build_limits limits = {
+        .data_bytes = LIMIT_BUILD_MEMORY_BYTES,
+        .cpu_s = LIMIT_BUILD_MS / 1000 * supervise_cores(),
+        .file_bytes = LIMIT_BUILD_FILE_BYTES,
+    };
+    *out_path = out_dir;
+    return has_jail ? jail_build_enter(out_dir, &limits, out_path, err) : 0;
+}
+
 /* True when the child has ended in time. */
 static bool wait_for(pid_t child)
 {

@@ -16,7 +16,6 @@
 #include "builder/wheel_bytecode.h"
 #include "builder/wheel_modules.h"
 #include "guest/guest.h"
-#include "jail/build.h"
 #include "wheel/sum.h"
 
 enum { PATH_BYTES_MAX = 4096 };
@@ -204,13 +203,8 @@ static int build_write(struct build *build, struct err *err)
 
 static int build_run(struct build *build, struct err *err)
 {
-    const struct jail_build_limits limits = {
-        .data_bytes = LIMIT_BUILD_MEMORY_BYTES,
-        .cpu_s = LIMIT_BUILD_MS / 1000 * supervise_cores(),
-        .file_bytes = LIMIT_BUILD_FILE_BYTES,
-    };
     const struct wheel_job *job = build->job;
-    if (jail_build_enter(job->out_dir, &limits, &build->out_dir, err) != 0 ||
+    if (supervise_enter_jail(job->out_dir, &build->out_dir, err) != 0 ||
         build_check_sum(build, err) != 0 ||
         wheel_open(buf_span(&job->bytes), job->filename, &build->wheel, err) != 0 ||
         build_modules(build, err) != 0) {

@@ -127,7 +127,8 @@ static void worker_main(const struct wheel_bytecode *bytecode, struct guest *gue
     int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
     alarm((unsigned)(LIMIT_BUILD_BYTECODE_MS / 1000));
     if (nothing < 0 || jail_drop_privileges(&err) != 0 ||
-        jail_enter_cell(nothing, parent, &limits, filter, &err) != 0) {
+        (supervise_has_jail() ? jail_enter_cell(nothing, parent, &limits, filter, &err)
+                              : jail_enter_cell_bare(nothing, parent, &err)) != 0) {
         log_error("bytecode: %s", err.text);
         _exit(1);
     }

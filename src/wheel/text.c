@@ -145,10 +145,12 @@ int text_record_next(struct span *rest, struct span values[TEXT_VALUES], struct 
             *rest = (struct span){rest->base + 1, rest->len - 1};
         }
     }
-    drop_carriage_return(&values[TEXT_VALUES - 1]);
+    if (copied_at[TEXT_VALUES - 1] == SIZE_MAX) {
+        drop_carriage_return(&values[TEXT_VALUES - 1]);
+    }
     for (size_t i = 0; i < TEXT_VALUES; i++) {
         if (copied_at[i] != SIZE_MAX) {
-            values[i].base = scratch->base + copied_at[i];
+            values[i].base = values[i].len == 0 ? "" : scratch->base + copied_at[i];
         }
     }
     return 1;
