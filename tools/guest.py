@@ -142,6 +142,8 @@ def make_guest(program: Path, found: dict[str, parts.Part], core: Path, work: Pa
     share(pyodide.place / LOCK, work / LOCK)
     (work / "distribution").write_text(distribution(pyodide), encoding="utf-8")
     (work / "key").write_text(key_of(found, WHEEL_FROM) + "\n", encoding="utf-8")
+    pip = found["pip"]
+    make_resolver(program, pip.place / next(iter(pip.files)), work)
 
 
 def share(source: Path, target: Path) -> None:
