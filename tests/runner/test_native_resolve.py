@@ -310,7 +310,7 @@ HOSTILE = {
     "url": {"1": {"requires": ["evil @ https://evil.example/evil-1-py3-none-any.whl"]}},
     "git": {"1": {"requires": ["evil @ git+https://evil.example/evil"]}},
     "file": {"1": {"requires": ["evil @ file:///etc/passwd"]}},
-    "wheel": {"1": {"requires": ["evil @ file:///tmp/evil-1-py3-none-any.whl"]}},
+    "wheel": {"1": {"requires": ["evil @ file:///evil-1-py3-none-any.whl"]}},
     "option": {"1": {"requires": ["-r /etc/passwd"]}},
     "junk": {"1": {"metadata": "\0\x1f junk"}},
     "other-name": {"1": {"metadata": "Name: other\nVersion: 1\n\n"}},

@@ -175,7 +175,7 @@ BROWSER_PACKAGES = {
     "urllib3/contrib/__init__.py": "",
     "urllib3/contrib/emscripten/__init__.py": "import js",
     "httpx/__init__.py": "",
-    "httpx/_exceptions.py": "class ConnectError(Exception):\n  def __init__(s, m, request): s.m = m",
+    "httpx/_exceptions.py": "class ConnectError(Exception):\n def __init__(s, m, request): s.m = m",
     "httpx/_transports/__init__.py": "",
     "httpx/_transports/base.py": "class BaseTransport: pass\nclass AsyncBaseTransport: pass",
     "httpx/_transports/jsfetch.py": "import js",
