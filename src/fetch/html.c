@@ -31,6 +31,11 @@ static bool equal_ignoring_case(struct span text, const char *lower)
     return true;
 }
 
+static bool ends_name(char c)
+{
+    return is_space(c) || c == '/' || c == '>' || c == '=';
+}
+
 static void skip(struct span *text, size_t len)
 {
     text->base += len;
@@ -85,8 +90,7 @@ static bool take_attribute(struct span *text, struct attribute *out)
         return false;
     }
     size_t len = 1; /* a '=' in front belongs to the name */
-    while (len < text->len && !is_space(text->base[len]) &&
-           memchr("/>=", text->base[len], 3) == NULL) {
+    while (len < text->len && !ends_name(text->base[len])) {
         len++;
     }
     out->name = (struct span){text->base, len};

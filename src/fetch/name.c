@@ -99,7 +99,7 @@ static size_t wheel_parts(struct span filename, struct span parts[6])
             if (c == end) {
                 return count < 5 ? 0 : count;
             }
-        } else if (!is_alphanumeric(*c) && memchr("_.+!", *c, 4) == NULL) {
+        } else if (!is_alphanumeric(*c) && *c != '_' && *c != '.' && *c != '+' && *c != '!') {
             return 0;
         }
     }

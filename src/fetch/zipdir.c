@@ -204,7 +204,7 @@ int zipdir_unpack(const struct zipdir_member *member, struct span range, struct 
     if (buf_reserve(out, member->unpacked) != 0) {
         return err_set(err, ERR_LIMIT, "a member is too large");
     }
-    char nothing;
+    char nothing = '\0';
     char *to = out->base == NULL ? &nothing : out->base + out->len;
     if (inflate_whole(packed, to, member->unpacked) != 0) {
         return err_set(err, ERR_FORMAT, "a member does not unpack to the size it claims");
