@@ -4,7 +4,7 @@
 
 #define BYTECODE_FOLDER "__pycache__"
 #define BYTECODE_SUFFIX ".cpython-314.pyc"
-#define LIBRARY_DIR     "/lib/python3.14"
+#define LIBRARY_DIR     "lib/python3.14" /* from the root */
 
 static bool ends_with(struct span text, const char *end)
 {
@@ -37,7 +37,7 @@ struct span install_top(struct span path)
 /* Finds the folder of the standard library in its image. */
 static bool library_dir(const struct image *library, uint32_t *dir)
 {
-    struct span path = span_of(LIBRARY_DIR + 1);
+    struct span path = span_of(LIBRARY_DIR);
     struct span part;
     *dir = IMAGE_ROOT;
     while (next_part(&path, &part)) {
