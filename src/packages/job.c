@@ -187,7 +187,6 @@ static void job_fail(struct job *job, const char *reason, const char *hint)
     }
     job->reason = strdup(reason);
     job->hint = strdup(hint);
-    job_log(job, PACKAGES_WARNING, span_of(reason));
     if (job->reason == NULL) {
         abort(); /* without memory for a sentence nothing can be said any more */
     }
@@ -455,13 +454,18 @@ static void wheels_start(struct job *job)
 
 /* ---- The plan -------------------------------------------------------------------------------- */
 
+static const char dropped_words[] = "not installed: "; /* as python/vitrine/resolve.py says it */
+
 static void plan_say(struct job *job)
 {
     for (size_t i = 0; i < job->plan.log_count; i++) {
-        job_log(job, PACKAGES_DEBUG, span_of(job->plan.log[i]));
+        /* What was dropped is said below, as a warning. */
+        if (strncmp(job->plan.log[i], dropped_words, sizeof dropped_words - 1) != 0) {
+            job_log(job, PACKAGES_DEBUG, span_of(job->plan.log[i]));
+        }
     }
     for (size_t i = 0; i < job->plan.dropped_count; i++) {
-        say(job, PACKAGES_WARNING, "not installed: %s: %s", job->plan.dropped[i].name,
+        say(job, PACKAGES_WARNING, "%s%s: %s", dropped_words, job->plan.dropped[i].name,
             job->plan.dropped[i].reason);
     }
     for (size_t i = 0; i < job->plan.package_count; i++) {
@@ -640,18 +644,34 @@ void job_leave(struct job_waiter *waiter)
 
 /* ---- What is remembered ---------------------------------------------------------------------- */
 
+static void settings_sum(struct sum *sum, const struct packages *packages)
+{
+    sum_add(sum, span_of(packages->store.key));
+    for (size_t i = 0; packages->index_urls[i] != NULL; i++) {
+        sum_add(sum, span_of(packages->index_urls[i]));
+    }
+    sum_add(sum, span_of("")); /* no address is empty: here the list ends */
+    index_sum(sum, packages->index);
+    policy_sum(sum, packages->policy);
+    sum_add(sum, span_of(packages->exclude_newer));
+}
+
 int job_key(const struct packages *packages, const struct need *need, uint8_t key[SUM_BYTES])
 {
     struct sum sum;
     sum_begin(&sum);
-    sum_add(&sum, span_of(packages->store.key));
+    settings_sum(&sum, packages);
     need_sum(&sum, need);
-    for (size_t i = 0; packages->index_urls[i] != NULL; i++) {
-        sum_add(&sum, span_of(packages->index_urls[i]));
-    }
-    index_sum(&sum, packages->index);
-    policy_sum(&sum, packages->policy);
-    sum_add(&sum, span_of(packages->exclude_newer));
+    return sum_end(&sum, key);
+}
+
+int job_program_key(const struct packages *packages, const uint8_t hint[SUM_BYTES],
+                    uint8_t key[SUM_BYTES])
+{
+    struct sum sum;
+    sum_begin(&sum);
+    settings_sum(&sum, packages);
+    sum_add(&sum, (struct span){(const char *)hint, SUM_BYTES});
     return sum_end(&sum, key);
 }
 

@@ -30,6 +30,10 @@ struct job_waiter {
 /* The digest of a need, together with all else that a resolution depends on. -1: no memory. */
 int job_key(const struct packages *packages, const struct need *need, uint8_t key[SUM_BYTES]);
 
+/* The same for programs of one kind (hint.h). */
+int job_program_key(const struct packages *packages, const uint8_t hint[SUM_BYTES],
+                    uint8_t key[SUM_BYTES]);
+
 /* What an earlier job came to, here or in another process: true, and *out has a reference of its
  * own (NULL: the base), to be used until *until_time. */
 bool job_remembered(struct packages *packages, const struct need *need,

@@ -1,7 +1,9 @@
 /* Runs: to an environment that may do, back with a need, on to the environment that is made. */
 #include "packages/run.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
@@ -206,13 +208,29 @@ static void attempt_again(struct packages_run *run)
 
 /* ---- Needs ----------------------------------------------------------------------------------- */
 
+/* For the next program of this kind, here or in another process. */
+static void program_remember(struct packages_run *run, time_t until)
+{
+    struct packages *packages = run->packages;
+    uint8_t key[SUM_BYTES];
+    struct store_need stored = {.time = until};
+    memo_put(packages->programs, run->program_key,
+             &(struct memo_entry){run->environment, buf_span(&run->resolved), until});
+    if (until - time(NULL) <= (time_t)LIMIT_NEED_RETRY_S ||
+        job_program_key(packages, run->program_key, key) != 0) {
+        return;
+    }
+    (void)snprintf(stored.id, sizeof stored.id, "%s",
+                   run->environment != NULL ? run->environment->id : "base");
+    store_program_write(&packages->store, key, &stored, buf_span(&run->resolved));
+}
+
 static void go_on_in(struct packages_run *run, struct environment *environment, time_t until)
 {
     store_environment_unref(run->environment);
     run->environment = store_environment_ref(environment);
     if (run->has_program_key) {
-        memo_put(run->packages->programs, run->program_key,
-                 &(struct memo_entry){environment, buf_span(&run->resolved), until});
+        program_remember(run, until);
     }
     attempt_again(run);
 }
@@ -286,6 +304,29 @@ static void need_begin(struct packages_run *run, struct span need_json)
 
 /* ---- Start ----------------------------------------------------------------------------------- */
 
+/* What another process remembered, for this one too. */
+static void program_recall(struct packages_run *run)
+{
+    struct packages *packages = run->packages;
+    uint8_t key[SUM_BYTES];
+    struct store_need stored;
+    if (store_open(&packages->store, NULL) != 0 ||
+        job_program_key(packages, run->program_key, key) != 0 ||
+        !store_program_read(&packages->store, key, &stored, &run->resolved)) {
+        return;
+    }
+    bool is_base = strcmp(stored.id, "base") == 0;
+    if (time(NULL) < stored.time && !is_base) {
+        run->environment = store_environment(&packages->store, stored.id);
+    }
+    if (time(NULL) >= stored.time || (!is_base && run->environment == NULL)) {
+        buf_clear(&run->resolved);
+        return;
+    }
+    memo_put(packages->programs, run->program_key,
+             &(struct memo_entry){run->environment, buf_span(&run->resolved), stored.time});
+}
+
 /* Where a program like this one went before. */
 static void choose_environment(struct packages_run *run)
 {
@@ -296,8 +337,9 @@ static void choose_environment(struct packages_run *run)
     }
     const struct memo_entry *found =
         memo_find(run->packages->programs, run->program_key, time(NULL));
-    if (found != NULL &&
-        buf_append(&run->resolved, found->resolved.base, found->resolved.len) == 0) {
+    if (found == NULL) {
+        program_recall(run);
+    } else if (buf_append(&run->resolved, found->resolved.base, found->resolved.len) == 0) {
         run->environment = store_environment_ref(found->environment);
     }
 }

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/utf8.h"
 
 static const char contents_name[] = "contents";
 
@@ -102,7 +103,7 @@ static int key_read(struct store *store, struct err *err)
 
 int store_open(struct store *store, struct err *err)
 {
-    static const char *const folders[] = {"wheels", "built", "environments", "needs"};
+    static const char *const folders[] = {"wheels", "built", "environments", "needs", "programs"};
     char path[PATH_MAX];
     if (store->key[0] != '\0') {
         return 0;
@@ -367,11 +368,50 @@ struct environment *store_environment(const struct store *store, const char *id)
 
 /* ---- Needs ----------------------------------------------------------------------------------- */
 
-static int need_path(const struct store *store, const uint8_t key[SUM_BYTES], char out[PATH_MAX])
+static int record_path(const struct store *store, const char *folder, const uint8_t key[SUM_BYTES],
+                       char out[PATH_MAX])
 {
     char name[SUM_HEX_SIZE];
     sum_hex(key, name);
-    return store_path(store, "needs", name, out, NULL);
+    return store_path(store, folder, name, out, NULL);
+}
+
+/* "ID\nTIME\n" at the front of a text; what follows is left in *rest. */
+static bool record_read(struct span *rest, struct store_need *out)
+{
+    char head[SUM_HEX_SIZE + 32];
+    size_t len = rest->len < sizeof head - 1 ? rest->len : sizeof head - 1;
+    memcpy(head, rest->base, len);
+    head[len] = '\0';
+    char *end = strchr(head, '\n');
+    if (end == NULL || (size_t)(end - head) >= sizeof out->id) {
+        return false;
+    }
+    *end = '\0';
+    (void)snprintf(out->id, sizeof out->id, "%.*s", (int)(sizeof out->id - 1), head);
+    char *after;
+    out->time = (time_t)strtoll(end + 1, &after, 10);
+    if (after == end + 1 || *after != '\n') {
+        return false;
+    }
+    size_t used = (size_t)(after + 1 - head);
+    *rest = (struct span){rest->base + used, rest->len - used};
+    return strcmp(out->id, "base") == 0 || name_is_sum(span_of(out->id));
+}
+
+static void record_write(const struct store *store, const char *folder,
+                         const uint8_t key[SUM_BYTES], const struct store_need *need,
+                         struct span more)
+{
+    char path[PATH_MAX];
+    struct err err;
+    cleanup_buf struct buf text;
+    buf_init(&text, LIMIT_NEED_BYTES_MAX + 128);
+    if (buf_append_format(&text, "%s\n%jd\n", need->id, (intmax_t)need->time) != 0 ||
+        buf_append(&text, more.base, more.len) != 0 || record_path(store, folder, key, path) != 0 ||
+        fd_write_file(path, buf_span(&text), &err) != 0) {
+        log_debug("a resolution cannot be remembered");
+    }
 }
 
 bool store_need_read(const struct store *store, const uint8_t key[SUM_BYTES],
@@ -380,29 +420,35 @@ bool store_need_read(const struct store *store, const uint8_t key[SUM_BYTES],
     char path[PATH_MAX];
     cleanup_buf struct buf text;
     buf_init(&text, 256);
-    if (need_path(store, key, path) != 0 || fd_read_file(path, &text, NULL) != 0 ||
-        buf_append_char(&text, '\0') != 0) {
+    if (record_path(store, "needs", key, path) != 0 || fd_read_file(path, &text, NULL) != 0) {
         return false;
     }
-    char *end = strchr(text.base, '\n');
-    if (end == NULL || (size_t)(end - text.base) >= sizeof out->id) {
-        return false;
-    }
-    *end = '\0';
-    (void)snprintf(out->id, sizeof out->id, "%s", text.base);
-    out->time = (time_t)strtoll(end + 1, NULL, 10);
-    return strcmp(out->id, "base") == 0 || name_is_sum(span_of(out->id));
+    struct span rest = buf_span(&text);
+    return record_read(&rest, out) && rest.len == 0;
 }
 
 void store_need_write(const struct store *store, const uint8_t key[SUM_BYTES],
                       const struct store_need *need)
 {
+    record_write(store, "needs", key, need, (struct span){0});
+}
+
+bool store_program_read(const struct store *store, const uint8_t key[SUM_BYTES],
+                        struct store_need *need, struct buf *resolved)
+{
     char path[PATH_MAX];
-    char text[128];
-    struct err err;
-    int len = snprintf(text, sizeof text, "%s\n%jd\n", need->id, (intmax_t)need->time);
-    if (len < 0 || (size_t)len >= sizeof text || need_path(store, key, path) != 0 ||
-        fd_write_file(path, (struct span){text, (size_t)len}, &err) != 0) {
-        log_debug("a resolution cannot be remembered");
+    cleanup_buf struct buf text;
+    buf_init(&text, LIMIT_NEED_BYTES_MAX + 128);
+    if (record_path(store, "programs", key, path) != 0 || fd_read_file(path, &text, NULL) != 0) {
+        return false;
     }
+    struct span rest = buf_span(&text);
+    return record_read(&rest, need) && utf8_valid(rest) &&
+           buf_append(resolved, rest.base, rest.len) == 0;
+}
+
+void store_program_write(const struct store *store, const uint8_t key[SUM_BYTES],
+                         const struct store_need *need, struct span resolved)
+{
+    record_write(store, "programs", key, need, resolved);
 }

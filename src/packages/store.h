@@ -4,6 +4,7 @@
  *   built/WHEELSHA-KEY/          one wheel, compiled (builder/environment.h)
  *   environments/ID/             wheels put together; ID is a digest of what it consists of
  *   needs/HASH                   which environment a need led to
+ *   programs/HASH                which need, and environment, programs of a kind led to
  *
  * A folder appears by rename, whole, with a file `contents` that names its files, sizes and times
  * of change. What does not fit it any more (cut off, changed, partly deleted) is taken for broken
@@ -105,6 +106,13 @@ struct store_need {
 /* False when nothing (sensible) is remembered. */
 bool store_need_read(const struct store *store, const uint8_t key[SUM_BYTES],
                      struct store_need *out);
+/* Where programs of a kind went (hint.h): *need holds the environment and the time until which it
+ * may be used, `resolved` gets the need as the guest wrote it. */
+bool store_program_read(const struct store *store, const uint8_t key[SUM_BYTES],
+                        struct store_need *need, struct buf *resolved);
+void store_program_write(const struct store *store, const uint8_t key[SUM_BYTES],
+                         const struct store_need *need, struct span resolved);
+
 /* What cannot be written is not remembered. */
 void store_need_write(const struct store *store, const uint8_t key[SUM_BYTES],
                       const struct store_need *need);

@@ -281,15 +281,43 @@ static void test_remembered_on_disk(void **context)
     install_alpha(state, &told);
     (void)snprintf(id, sizeof id, "%s", fake_runs[3].environment);
     restart(state);
-    begin(state, &told, "import alpha\n");
-    end_with_need(0, NEED_ALPHA);
-    assert_string_equal(fake_runs[1].environment, id);
-    end_with(1, OUTCOME_SUCCESS, "");
+    /* The same imports go straight to the environment. */
+    begin(state, &told, "import alpha\nprint(3)");
+    assert_string_equal(fake_runs[0].environment, id);
+    assert_string_equal(fake_runs[0].resolved, NEED_ALPHA);
+    end_with(0, OUTCOME_SUCCESS, "");
     assert_string_equal(told.packages, "alpha 1.0\nbeta 2\n");
-    /* What was imported is what somebody may ask for by name. */
+    /* Other lines with the same need do it in two steps, without a resolution. */
     begin(state, &told, "import alpha # too");
-    end_with_need(2, "{\"guesses\":[],\"requirements\":[\"alpha\"]}");
-    assert_string_equal(fake_runs[3].environment, id);
+    assert_string_equal(fake_runs[1].environment, "");
+    end_with_need(1, NEED_ALPHA);
+    assert_string_equal(fake_runs[2].environment, id);
+    end_with(2, OUTCOME_SUCCESS, "");
+    /* What was imported is what somebody may ask for by name. */
+    begin(state, &told, "import alpha # by name");
+    end_with_need(3, "{\"guesses\":[],\"requirements\":[\"alpha\"]}");
+    assert_string_equal(fake_runs[4].environment, id);
+    end_with(4, OUTCOME_SUCCESS, "");
+}
+
+/* The cache of an environment is damaged while nobody runs: it is not used. */
+static void test_damaged_before_start(void **context)
+{
+    struct state *state = *context;
+    struct told told;
+    char name[FAKE_TEXT_MAX + 64];
+    install_alpha(state, &told);
+    (void)snprintf(name, sizeof name, "cache/environments/%s/packages.img",
+                   fake_runs[3].environment);
+    fixture_write(&state->fixture, name, "cut");
+    restart(state);
+    begin(state, &told, "import alpha\n");
+    assert_string_equal(fake_runs[0].environment, "");
+    assert_string_equal(fake_runs[0].resolved, "");
+    end_with_need(0, NEED_ALPHA);
+    end_with(go_to_resolver(state), OUTCOME_SUCCESS, PLAN_ALPHA);
+    wait_for_run(state, 3);
+    assert_string_equal(fixture_read(&state->fixture, name), "whole\n");
     end_with(3, OUTCOME_SUCCESS, "");
 }
 
@@ -696,6 +724,7 @@ int main(void)
         TEST(test_from_need_to_environment),
         TEST(test_remembered_programs_go_straight),
         TEST(test_remembered_on_disk),
+        TEST(test_damaged_before_start),
         TEST(test_two_wait_for_one),
         TEST(test_cancel_one_of_two),
         TEST(test_cancel_last),
