@@ -112,6 +112,7 @@ def make_resolver(program: Path, wheel: Path, guest: Path) -> None:
         about = Path(scratch) / "about.json"
         about.write_text('{"packages":[]}\n', encoding="utf-8")
         (guest / "resolver").mkdir()
+        (guest / "resolver" / "preload").write_text("vitrine.resolve\n", encoding="utf-8")
         step(program, "pip, by the guest itself", "wheel", wheel, built, "--guest", guest)
         step(program, "pip's environment", "environment", guest / "resolver", "--wheel", built,
              "--about", about)  # fmt: skip

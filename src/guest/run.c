@@ -228,13 +228,14 @@ static int drop_result(void *context, struct span record)
 }
 
 /* What nearly every program does: defines, calls, formats, prints, and has a value. */
-#define REHEARSAL_CODE "def f(x):\n    return [x, {'a': 1.5}]\nprint(f'{f(1)}')\nf(2)\n"
+#define REHEARSAL_CODE "import sys\ndef f(x):\n    return [x, {'a': 1.5}]\nprint(f'{f(1)}')\nf(2)\n"
 
 static int rehearsal_request(struct buf *record)
 {
     return wire_put(record, WIRE_REQUEST_CODE, span_of(REHEARSAL_CODE)) != 0 ||
                    wire_put(record, WIRE_REQUEST_FILENAME, span_of("main.py")) != 0 ||
                    wire_put_u32(record, WIRE_REQUEST_WANT_VALUE, 1) != 0 ||
+                   wire_put_u32(record, WIRE_REQUEST_NEEDS, 1) != 0 ||
                    wire_put_u64(record, WIRE_REQUEST_RESULT_BYTES, KIB) != 0
                ? -1
                : 0;
