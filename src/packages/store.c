@@ -17,6 +17,7 @@
 #include "base/utf8.h"
 
 static const char contents_name[] = "contents";
+static const char temporary_mark[] = ".tmp-";
 
 /* ---- The guest's folder and the cache's ------------------------------------------------------ */
 
@@ -210,13 +211,38 @@ void store_remove(const char *dir)
     (void)rmdir(dir);
 }
 
+/* What killed processes left beside `dir`. Their builders may still run and write there; what they
+ * make is never put in place. */
+static void left_overs_remove(const char *dir)
+{
+    char path[PATH_MAX];
+    const char *slash = strrchr(dir, '/');
+    (void)snprintf(path, sizeof path, "%.*s", slash == NULL ? 0 : (int)(slash - dir), dir);
+    DIR *stream = opendir(path);
+    const struct dirent *entry;
+    while (stream != NULL && (entry = readdir(stream)) != NULL) {
+        size_t len = strlen(slash + 1);
+        if (strncmp(entry->d_name, slash + 1, len) == 0 &&
+            strncmp(entry->d_name + len, temporary_mark, sizeof temporary_mark - 1) == 0) {
+            (void)snprintf(path, sizeof path, "%s%s", dir, entry->d_name + len);
+            store_remove(path);
+        }
+    }
+    if (stream != NULL) {
+        (void)closedir(stream);
+    }
+}
+
+/* A name that was never used: nobody else can be writing there. */
 int store_begin(const char *dir, char temporary[PATH_MAX], struct err *err)
 {
-    int len = snprintf(temporary, PATH_MAX, "%s.tmp", dir);
+    static unsigned count;
+    int len =
+        snprintf(temporary, PATH_MAX, "%s%s%ld-%u", dir, temporary_mark, (long)getpid(), ++count);
     if (len < 0 || len >= PATH_MAX) {
         return err_set(err, ERR_USAGE, "the path %.64s... is too long", dir);
     }
-    store_remove(temporary);
+    left_overs_remove(dir);
     return mkdir(temporary, 0700) == 0 ? 0 : err_system(err, "making the folder %s", temporary);
 }
 

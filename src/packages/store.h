@@ -54,8 +54,8 @@ int store_built_path(const struct store *store, const char *wheel_sum, char out[
 /* Whether the folder is there and is what was put there. */
 bool store_is_whole(const char *dir);
 
-/* Makes an empty folder under the temporary name of `dir`, after removing what a killed process
- * left there. */
+/* Makes an empty folder under a temporary name beside `dir`, after removing what killed processes
+ * left there. Only for whoever holds the lock. */
 int store_begin(const char *dir, char temporary[PATH_MAX], struct err *err);
 
 /* Writes `contents` and puts the temporary folder in its place. */

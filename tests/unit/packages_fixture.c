@@ -1,5 +1,6 @@
 #include "packages_fixture.h"
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -76,6 +77,21 @@ bool fixture_has(const struct fixture *fixture, const char *name)
     char path[PATH_MAX];
     join(path, fixture, name);
     return access(path, F_OK) == 0;
+}
+
+unsigned fixture_entries(const struct fixture *fixture, const char *name)
+{
+    char path[PATH_MAX];
+    unsigned count = 0;
+    join(path, fixture, name);
+    DIR *stream = opendir(path);
+    assert_non_null(stream);
+    const struct dirent *entry;
+    while ((entry = readdir(stream)) != NULL) {
+        count += entry->d_name[0] == '.' ? 0 : 1;
+    }
+    (void)closedir(stream);
+    return count;
 }
 
 unsigned fixture_count(const struct fixture *fixture, const char *name, const char *words)

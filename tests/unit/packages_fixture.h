@@ -31,6 +31,9 @@ void fixture_write(const struct fixture *fixture, const char *name, const char *
 const char *fixture_read(const struct fixture *fixture, const char *name);
 bool fixture_has(const struct fixture *fixture, const char *name);
 
+/* How many files and folders a folder has. */
+unsigned fixture_entries(const struct fixture *fixture, const char *name);
+
 /* How often a line of the file begins with these words. */
 unsigned fixture_count(const struct fixture *fixture, const char *name, const char *words);
 
