@@ -2,7 +2,7 @@
 
 import numpy as np
 
-a = np.arange(15).reshape(3, 5)
+a = np.arange(15, dtype=np.int64).reshape(3, 5)
 print(a.shape, a.ndim, a.dtype.name, a.size)
 print(a.sum(axis=0), a[a % 2 == 0])
 x = np.linalg.solve(np.array([[1, 2], [3, 5]]), np.array([1, 2]))
