@@ -85,7 +85,9 @@ static int child_result(int status, struct err *from_child, struct err *err)
 static int supervise_with(struct err *from_child, int (*body)(void *context, struct err *err),
                           void *context, struct err *err)
 {
-    jail_build_isolate();
+    if (has_jail) {
+        jail_build_isolate();
+    }
     pid_t self = getpid();
     pid_t child = fork();
     if (child < 0) {

@@ -55,6 +55,9 @@ struct wheel_bytecode {
 
 static int share_put(struct share *share, size_t index, struct span bytes)
 {
+    if (bytes.len == 0) {
+        return 0;
+    }
     uint64_t offset = atomic_fetch_add(&share->used, bytes.len);
     if (offset > LIMIT_BUILD_BYTECODE_BYTES || bytes.len > LIMIT_BUILD_BYTECODE_BYTES - offset) {
         return -1;
@@ -208,7 +211,10 @@ static void child_main(struct wheel_bytecode *bytecode, pid_t parent)
     /* A heap of a thread's own asks the system about overcommitment when it shrinks; in a worker's
      * jail there is no such file. */
     mallopt(M_ARENA_MAX, 1);
-    if (jail_build_follow(parent, &err) != 0 || run_on_stack(guest_start, bytecode, &err) != 0) {
+    if (jail_build_follow(parent, &err) != 0) {
+        _exit(1); /* the build has ended already, and has said why */
+    }
+    if (run_on_stack(guest_start, bytecode, &err) != 0) {
         log_warning("not all bytecode was made: %s", err.text);
         _exit(1);
     }
