@@ -82,6 +82,17 @@ static int child_result(int status, struct err *from_child, struct err *err)
     }
 }
 
+/* In a pid namespace of its own the child cannot see by getppid whether its parent died before
+ * there was a signal for that; a descriptor of the parent says so. */
+static int follow(pid_t parent, int parent_fd, struct err *err)
+{
+    struct pollfd end = {.fd = parent_fd, .events = POLLIN};
+    if (jail_build_follow(parent, err) != 0) {
+        return -1;
+    }
+    return poll(&end, 1, 0) == 0 ? 0 : err_set(err, ERR_GONE, "the builder is gone");
+}
+
 static int supervise_with(struct err *from_child, int (*body)(void *context, struct err *err),
                           void *context, struct err *err)
 {
@@ -89,13 +100,14 @@ static int supervise_with(struct err *from_child, int (*body)(void *context, str
         jail_build_isolate();
     }
     pid_t self = getpid();
+    cleanup_fd int self_fd = (int)syscall(SYS_pidfd_open, self, 0u); /* -1: poll passes over it */
     pid_t child = fork();
     if (child < 0) {
         return err_system(err, "fork");
     }
     if (child == 0) {
         struct err own = {0};
-        int result = jail_build_follow(self, &own) != 0 ? -1 : body(context, &own);
+        int result = follow(self, self_fd, &own) != 0 ? -1 : body(context, &own);
         *from_child = own;
         _exit(result == 0 ? 0 : 1);
     }
