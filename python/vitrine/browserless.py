@@ -61,7 +61,8 @@ def _fill_httpx(module: "ModuleType") -> None:
 
 
 def patch_threadpoolctl(threadpoolctl: "ModuleType") -> None:
-    """Spare programs a warning: the list of loaded libraries would come from the browser."""
+    """Spare programs a warning: neither a browser nor the C library lists what is loaded."""
     controller = getattr(threadpoolctl, "ThreadpoolController", None)
-    if hasattr(controller, "_find_libraries_pyodide"):
-        controller._find_libraries_pyodide = lambda self: None
+    for name in ("_find_libraries_pyodide", "_find_libraries_with_dl_iterate_phdr"):
+        if hasattr(controller, name):
+            setattr(controller, name, lambda self: None)
