@@ -17,6 +17,7 @@
 #include "base/limits.h"
 #include "guest/abi/abi.h"
 #include "guest/abi/control.h"
+#include "guest/dylink/loader.h"
 #include "guest/guest.h"
 #include "guest/run_on_stack.h"
 #include "guest/state.h"
@@ -25,9 +26,28 @@
 enum { RANDOM_ROUNDS = 400, ARGUMENTS_MAX = 8 };
 
 static struct guest *guest;
-/* The engine's handler, which turns a guest's bad access into a trap; cmocka puts its own before
- * it. A bad access of the host's is still the end of the program. */
-static struct sigaction engine_handler;
+/* The engine's handlers, which turn a guest's bad access or division into a trap; cmocka puts its
+ * own before them. A bad access of the host's is still the end of the program. */
+static const int trap_signals[] = {SIGSEGV, SIGILL, SIGFPE, SIGBUS};
+static struct sigaction engine_handlers[sizeof trap_signals / sizeof *trap_signals];
+
+/* What a guest with spoilt memory writes is of no interest. */
+static int drop_output(void *context, int is_stderr, struct span bytes)
+{
+    (void)context;
+    (void)is_stderr;
+    (void)bytes;
+    return 0;
+}
+
+static const struct guest_sink nowhere = {.output = drop_output};
+
+static void traps_catch(void)
+{
+    for (size_t i = 0; i < sizeof trap_signals / sizeof *trap_signals; i++) {
+        sigaction(trap_signals[i], &engine_handlers[i], NULL);
+    }
+}
 
 /* Imports that end the guest, by design, whatever their arguments are. */
 static bool ends_guest(const char *name)
@@ -81,7 +101,8 @@ static void imports_survive_hostile_arguments(void **state)
         abi_network, abi_bridge, abi_ffi,    abi_dlopen,
     };
     size_t rows = 0;
-    sigaction(SIGSEGV, &engine_handler, NULL);
+    traps_catch();
+    guest->sink = &nowhere;
     for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
         for (const struct abi_row *row = families[f]; row->name != NULL; row++) {
             for (int i = 0; !ends_guest(row->name) && i < RANDOM_ROUNDS; i++) {
@@ -91,6 +112,50 @@ static void imports_survive_hostile_arguments(void **state)
         }
     }
     assert_true(rows > 90);
+}
+
+/* Descriptions of types and calls that are nearly right, and functions that exist (attack 6). */
+static void libffi_survives_hostile_descriptions(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 20000, WORDS = 64, BYTES = WORDS * 4 };
+    static const char *const names[] = {"strlen", "memcpy", "ldexp", "lldiv", "strtod", "abs"};
+    const uint32_t bytes = BYTES;
+    uint32_t at = 0;
+    struct err err;
+    traps_catch();
+    guest->sink = &nowhere;
+    assert_int_equal(guest_call(guest, GUEST_MALLOC, &bytes, 1, &at, &err), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        uint32_t words[WORDS];
+        uint32_t function = 0;
+        for (size_t w = 0; w < WORDS; w++) {
+            /* Pointers into the same words, kinds and alignments of types, or anything. */
+            uint32_t pick = next_random() % 8;
+            words[w] = pick < 4    ? at + next_random() % WORDS * 4
+                       : pick == 4 ? next_random() % 16 << 16 | 1u << next_random() % 6
+                       : pick == 5 ? next_random() % 4
+                                   : hostile_number();
+        }
+        words[1] = next_random() % 6; /* the count of arguments, and of those before the dots */
+        words[6] = words[1] == 0 ? 0 : next_random() % (words[1] + 1);
+        assert_int_equal(guest_memory_write(guest, guest_addr(at), words, sizeof words), 0);
+        assert_true(loader_find(guest, LOADER_MAIN, span_of(names[next_random() % 6]), &function));
+        const struct abi_row *row = &abi_ffi[next_random() % 4];
+        union engine_value values[5] = {{.i32 = at},
+                                        {.i32 = function},
+                                        {.i32 = at + next_random() % BYTES},
+                                        {.i32 = at + next_random() % BYTES},
+                                        {.i32 = function + next_random() % 3}};
+        if (strcmp(row->name, "ffi_prep_closure_loc_js") == 0) {
+            values[1].i32 = at;
+            values[4].i32 = engine_table_size(guest->store, &guest->table) - next_random() % 3;
+        } else if (strcmp(row->name, "ffi_closure_alloc_js") == 0) {
+            values[0].i32 = 32;
+        }
+        (void)row->fn(guest, values);
+        guest->ended = false;
+    }
 }
 
 static void pointers_at_the_border_are_refused(void **state)
@@ -194,10 +259,14 @@ static int body(void *context, struct err *err)
     if (guest_boot_bare(&config, &guest, err) != 0) {
         return -1;
     }
-    sigaction(SIGSEGV, NULL, &engine_handler);
+    for (size_t i = 0; i < sizeof trap_signals / sizeof *trap_signals; i++) {
+        sigaction(trap_signals[i], NULL, &engine_handlers[i]);
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pointers_at_the_border_are_refused),
         cmocka_unit_test(questions_are_answered_where_they_may_be_asked),
+        /* These two spoil the guest's memory. */
+        cmocka_unit_test(libffi_survives_hostile_descriptions),
         cmocka_unit_test(imports_survive_hostile_arguments),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

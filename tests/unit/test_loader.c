@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "guest/dylink/loader.h"
+#include "guest/dylink/modules.h"
 #include "guest/dylink/prepare.h"
 #include "guest/dylink/record_layout.h"
 #include "guest/guest.h"
@@ -474,6 +475,45 @@ static void library_that_needs_itself_ends(void **state)
     assert_non_null(strstr(err.text, "undefined symbol: base_number"));
 }
 
+/* ---- The list of modules ----------------------------------------------------------------------
+ */
+
+static void lists_that_are_wrong_are_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum err_code code;
+    } lists[] = {
+        {"\n", ERR_FORMAT},
+        {"a0a0 base.cwasm\n", ERR_FORMAT},
+        {"G0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0 base.cwasm\n",
+         ERR_FORMAT},
+        {"a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0 \n", ERR_FORMAT},
+        {"a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0 none\n", ERR_ENGINE},
+        {"a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0 list", ERR_ENGINE},
+    };
+    struct engine *engine = NULL;
+    struct modules *modules = NULL;
+    char path[PATH_MAX_OF_TEST];
+    struct err err;
+    assert_int_equal(engine_new(false, &engine, &err), 0);
+    snprintf(path, sizeof path, "%s/list", folder);
+    assert_int_equal(modules_open(engine, path, &modules, &err), -1);
+    assert_int_equal(err.code, ERR_MISSING);
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        assert_int_equal(fd_write_file(path, span_of(lists[i].text), &err), 0);
+        assert_int_equal(modules_open(engine, path, &modules, &err), -1);
+        assert_int_equal(err.code, lists[i].code);
+        assert_non_null(strstr(err.text, "list: "));
+    }
+    assert_int_equal(fd_write_file(path, span_of(""), &err), 0);
+    assert_int_equal(modules_open(engine, path, &modules, &err), 0);
+    modules_free(modules);
+    unlink(path);
+    engine_free(engine);
+}
+
 /* ---- Everything -------------------------------------------------------------------------------
  */
 
@@ -495,6 +535,7 @@ static int body(void *context, struct err *err)
         TEST(records_that_lie_are_errors),
         TEST(records_with_any_word_changed_harm_nobody),
         TEST(library_that_needs_itself_ends),
+        cmocka_unit_test(lists_that_are_wrong_are_named),
     };
     if (sides_make(context, err) != 0) {
         return -1;
