@@ -5,6 +5,7 @@ from it, is drawn again here. The hash secret alone cannot be changed after the 
 """
 
 import sys
+from posix import urandom
 
 from vitrine import BUILTINS
 
@@ -28,4 +29,5 @@ def reseed() -> None:
                 if hasattr(module, attribute):
                     setattr(module, attribute, None)
     if numpy_random := modules.get("numpy.random"):
-        numpy_random.seed(None)
+        # Without an argument it would take one of its own, and ten times as long.
+        numpy_random.seed(list(urandom(32)))

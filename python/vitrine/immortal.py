@@ -14,10 +14,6 @@ from vitrine import BUILTINS, wire
 
 __builtins__ = BUILTINS
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from types import CodeType
-
 # What a code object holds; it is no container in the collector's eyes.
 _CODE_PARTS = (
     "co_consts",
@@ -30,28 +26,24 @@ _CODE_PARTS = (
 )
 
 
-def _inside(code: "CodeType") -> list[object]:
-    return [getattr(code, name) for name in _CODE_PARTS]
-
-
 def make_immortal() -> int:
     """Make everything that can be reached immortal. Returns how many objects that were."""
     code_type = make_immortal.__code__.__class__
-    found = gc.get_objects()
-    seen = set(map(id, found))
-    skipped = {id(found), id(seen)}
-    at = 0
-    while at < len(found):
-        item = found[at]
-        at += 1
-        if item is found or item is seen:
-            continue
-        parts = _inside(item) if item.__class__ is code_type else gc.get_referents(item)
-        for part in parts:
-            if id(part) not in seen:
-                seen.add(id(part))
-                found.append(part)
-    # All are alive while they are in `found`, so every address is that of an object.
-    addresses = array("I", [id(item) for item in found if id(item) not in skipped])
-    wire.write_control(addresses.tobytes())
-    return len(addresses)
+    frontier = gc.get_objects()
+    seen = dict(zip(map(id, frontier), frontier, strict=True))
+    # A layer at a time, so that the work is done by the collector and by dictionaries: there are
+    # hundreds of thousands of objects.
+    while frontier:
+        parts = gc.get_referents(*frontier)
+        for code in frontier:
+            if code.__class__ is code_type:
+                parts += [getattr(code, name) for name in _CODE_PARTS]
+        found = dict(zip(map(id, parts), parts, strict=True))
+        for own in (frontier, parts, seen):
+            found.pop(id(own), None)
+        fresh = [number for number in found if number not in seen]
+        frontier = [found[number] for number in fresh]
+        seen.update(zip(fresh, frontier, strict=True))
+    # All are alive while they are in `seen`, so every address is that of an object.
+    wire.write_control(array("I", seen).tobytes())
+    return len(seen)

@@ -15,6 +15,19 @@ _path = list(sys.path)
 _argv = list(sys.argv)
 
 
+def use_packages() -> None:
+    """Use what the zygote has imported ahead, the way that programs begin with it."""
+    modules = sys.modules
+    if numpy := modules.get("numpy"):
+        table = numpy.arange(6.0).reshape(2, 3)
+        repr((table @ table.T + 1).mean(axis=0))
+        int(numpy.sort(numpy.array([3, 1, 2]))[0])
+    if pandas := modules.get("pandas"):
+        frame = pandas.DataFrame({"key": ["a", "b", "a"], "value": [1, 2, 3], "other": 0.5})
+        frame.groupby("key")["value"].sum().to_dict()
+        repr(frame[frame["value"] > 1].sort_values("other").describe())
+
+
 def rewind() -> None:
     """Make the runner ready for its one true run."""
     runner.rewind()
