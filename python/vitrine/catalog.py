@@ -38,9 +38,10 @@ _DEPENDENCY = re.compile(rb"^Requires-Dist:[ \t]*([A-Za-z0-9._-]+)(.*)$", re.MUL
 class FetchError(Exception):
     """Something could not be had; ``temporary`` where it may be there the next time."""
 
-    def __init__(self, message: str, temporary: bool) -> None:
+    def __init__(self, message: str, temporary: bool, offline: bool = False) -> None:
         super().__init__(message)
         self.temporary = temporary
+        self.offline = offline  # nobody was asked, since the network is not to be used
 
 
 class LockedWheelError(Exception):
@@ -186,9 +187,13 @@ class Catalog:
         if status == wire.FETCH_MISSING:
             return Page(b"", f"there is no project {name}: {_text(data)}")
         if status != wire.FETCH_OK:
+            reason = f"the page of {name} could not be had: {_text(data)}"
+            if name in self.undelivered and status == wire.FETCH_OFFLINE:
+                reason = self.undelivered[name][0]  # names the very wheel that is missing
             raise FetchError(
-                f"the page of {name} could not be had: {_text(data)}",
+                reason,
                 status in (wire.FETCH_FAILED, wire.FETCH_OFFLINE),
+                status == wire.FETCH_OFFLINE,
             )
         return self._pick(name, data)
 
@@ -244,7 +249,9 @@ class Catalog:
             self.undelivered[name] = (text, is_temporary)
             raise LockedWheelError(name, text)
         raise FetchError(
-            f"the METADATA of a wheel of {name} could not be had: {text}", is_temporary
+            f"the METADATA of a wheel of {name} could not be had: {text}",
+            is_temporary,
+            status == wire.FETCH_OFFLINE,
         )
 
     def _expect_dependencies(self, metadata: bytes) -> None:

@@ -15,6 +15,8 @@ _PYTHON = python_version()
 
 def for_fetch(error: FetchError) -> str:
     """Say what can be done about something that could not be fetched."""
+    if error.offline:
+        return "run it once without --offline, or fill the cache beforehand with `vitrine warmup`"
     if error.temporary:
         return "check the network and its proxy, or fill the cache beforehand with `vitrine warmup`"
     return ""
