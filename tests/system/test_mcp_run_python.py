@@ -1,7 +1,7 @@
 """mcp-run-python's own cases, by its names, against `vitrine stdio` through the official SDK.
 
-Left out are those that need packages. Where that project's expectation names its Python (3.13) or
-its packages' loading, ours differs and the test says so.
+Where that project's expectation names its Python (3.13) or its packages' loading, ours differs and
+the test says so. Packages come from the real sources, into a cache that is empty at first.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import mcp_types as types
 import pytest
-from driver import Program
+from driver import Program, clean_environment
 from mcp import Client, StdioServerParameters
 
 Check = Callable[[Client], Awaitable[None]]
@@ -22,15 +23,36 @@ Check = Callable[[Client], Awaitable[None]]
 MODES = ("legacy", "2026-07-28", "auto")
 
 
-def with_client(vitrine: Program, mode: str, check: Check, *args: str, **options: Any) -> None:
+INSTALL_SECONDS_MAX = 300
+
+
+def server_of(vitrine: Program, args: list[str], cache: Path | None = None) -> Any:
+    """How the SDK starts a server."""
+    environment = None if cache is None else {**clean_environment(), "VITRINE_CACHE": str(cache)}
+    return StdioServerParameters(command=str(vitrine.path), args=["stdio", *args], env=environment)
+
+
+def with_client(
+    vitrine: Program,
+    mode: str,
+    check: Check,
+    *args: str,
+    cache: Path | None = None,
+    **options: Any,
+) -> None:
     """Run `check` with a connected client of the official SDK."""
 
     async def connect() -> None:
-        parameters = StdioServerParameters(command=str(vitrine.path), args=["stdio", *args])
-        async with Client(parameters, mode=mode, **options) as client:
+        async with Client(server_of(vitrine, list(args), cache), mode=mode, **options) as client:
             await check(client)
 
-    asyncio.run(asyncio.wait_for(connect(), 60))
+    asyncio.run(asyncio.wait_for(connect(), 60 if cache is None else INSTALL_SECONDS_MAX))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that is empty at first, and filled by one test after another."""
+    return tmp_path_factory.mktemp("cache")
 
 
 def text_of(result: Any) -> str:
@@ -112,6 +134,94 @@ def test_run_python_code(vitrine: Program, mode: str, code: str, expected: str) 
         assert result.structured_content["status"] in expected
 
     with_client(vitrine, mode, check)
+
+
+IMPORT_NUMPY = """\
+<status>success</status>
+<dependencies>["numpy"]</dependencies>
+<return_value>
+[
+  1,
+  2,
+  3
+]
+</return_value>"""
+
+EMAIL_MODEL = """\
+# /// script
+# dependencies = ["pydantic", "email-validator"]
+# ///
+import pydantic
+class Model(pydantic.BaseModel):
+    email: pydantic.EmailStr
+Model(email='hello@pydantic.dev')"""
+
+EMAIL_MODEL_BY_EXTRA = EMAIL_MODEL.replace('"pydantic", "email-validator"', '"pydantic[email]"')
+
+MAGIC_COMMENT = """\
+<return_value>
+{
+  "email": "hello@pydantic.dev"
+}
+</return_value>"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("code", "installed", "expected"),
+    [
+        pytest.param(
+            "import numpy\nnumpy.array([1, 2, 3])", {"numpy"}, IMPORT_NUMPY, id="import-numpy"
+        ),
+        pytest.param(
+            EMAIL_MODEL, {"pydantic", "email-validator"}, MAGIC_COMMENT, id="magic-comment-import"
+        ),
+        pytest.param(
+            EMAIL_MODEL_BY_EXTRA, {"pydantic", "email-validator"}, MAGIC_COMMENT, id="with-extra"
+        ),
+    ],
+)
+def test_run_python_code_with_packages(
+    vitrine: Program, cache: Path, mode: str, code: str, installed: set[str], expected: str
+) -> None:
+    async def check(client: Client) -> None:
+        result = await client.call_tool("run_python_code", {"python_code": code})
+        text = text_of(result)
+        assert text.startswith("<status>success</status>\n<dependencies>[")
+        assert text.endswith(expected)
+        assert not result.is_error
+        used = result.structured_content["dependencies"]
+        assert installed <= {package["name"] for package in used}
+        for package in used:
+            assert package["version"][0].isdigit()
+            assert set(package["sha256"]) <= set("0123456789abcdef")
+            assert len(package["sha256"]) == 64
+
+    with_client(vitrine, mode, check, cache=cache)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_install_run_python_code(vitrine: Program, tmp_path: Path, mode: str) -> None:
+    """An installation tells its steps, from an empty cache; the second call has none to tell."""
+    logs: list[tuple[str, Any]] = []
+
+    async def keep(params: types.LoggingMessageNotificationParams) -> None:
+        logs.append((params.level, params.data))
+
+    async def check(client: Client) -> None:
+        if mode == "legacy":
+            await client.set_logging_level("debug")
+        arguments = {"python_code": "import msgpack\nmsgpack.unpackb(b'\\x01')"}
+        result = await client.call_tool("run_python_code", arguments)
+        assert result.structured_content["return_value"] == 1
+        assert len(logs) >= 10
+        assert {level for level, _ in logs} <= {"debug", "info"}
+        assert any("built msgpack" in line for _, line in logs)
+        logs.clear()
+        await client.call_tool("run_python_code", arguments)
+        assert logs == []
+
+    with_client(vitrine, mode, check, cache=tmp_path, logging_callback=keep, log_level="debug")
 
 
 PRINT_ERROR = """\
@@ -200,6 +310,85 @@ def test_sandbox(
     with_client(vitrine, "legacy", check, "--return-mode", "json")
 
 
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        pytest.param("numpy.array([1, 2, 3])", [1, 2, 3], id="return-numpy-success"),
+        pytest.param("numpy.array([[1.5], [2]])", [[1.5], [2.0]], id="two-dimensions"),
+        pytest.param("numpy.int64(7)", 7, id="integer"),
+        pytest.param("numpy.array([1, 2, 3]).mean()", 2.0, id="scalar"),
+        pytest.param("{'a': numpy.array([True])}", {"a": [True]}, id="inside"),
+    ],
+)
+def test_sandbox_numpy(vitrine: Program, cache: Path, code: str, expected: Any) -> None:
+    async def check(client: Client) -> None:
+        arguments = {"python_code": f"import numpy\n{code}"}
+        result = await client.call_tool("run_python_code", arguments)
+        assert json.loads(text_of(result)) == {
+            "status": "success",
+            "dependencies": ["numpy"],
+            "output": [],
+            "return_value": expected,
+        }
+
+    with_client(vitrine, "legacy", check, "--return-mode", "json", cache=cache)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_dependencies_argument(vitrine: Program, cache: Path, mode: str) -> None:
+    """Ours alone: what to install is said beside the code, and is there for that call only."""
+    code = (
+        "from importlib.util import find_spec\n[find_spec(n) is not None for n in ('six', 'idna')]"
+    )
+
+    async def check(client: Client) -> None:
+        for wanted, found in (
+            (["six==1.16.0"], [True, False]),
+            (["six>=1.16", "idna"], [True, True]),
+            ([], [False, False]),
+        ):
+            arguments = {"python_code": code, "dependencies": wanted}
+            result = await client.call_tool("run_python_code", arguments)
+            content = result.structured_content
+            assert content["return_value"] == found
+            versions = {package["name"]: package["version"] for package in content["dependencies"]}
+            assert len(versions) == len(wanted)
+            if wanted == ["six==1.16.0"]:
+                assert versions == {"six": "1.16.0"}
+
+    with_client(vitrine, mode, check, cache=cache)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_install_error(vitrine: Program, cache: Path, mode: str) -> None:
+    logs: list[tuple[str, Any]] = []
+    name = "no-such-project-of-ours-7f3a"
+
+    async def keep(params: types.LoggingMessageNotificationParams) -> None:
+        logs.append((params.level, params.data))
+
+    async def check(client: Client) -> None:
+        if mode == "legacy":
+            await client.set_logging_level("debug")
+        arguments = {"python_code": "print('never')", "dependencies": [name]}
+        result = await client.call_tool("run_python_code", arguments)
+        assert result.is_error
+        text = text_of(result)
+        assert text.startswith("<status>install-error</status>\n<error>\n")
+        assert f"No matching distribution found for {name}" in text
+        assert "never" not in text
+        content = result.structured_content
+        assert content["status"] == "install-error"
+        assert name in content["error"]["message"]
+        assert name in content["install_log"]
+        assert content["dependencies"] == []
+        assert [name in line for level, line in logs if level == "error"] == [True]
+        result = await client.call_tool("run_python_code", {"python_code": "1 + 1"})
+        assert result.structured_content["return_value"] == 2
+
+    with_client(vitrine, mode, check, cache=cache, logging_callback=keep, log_level="debug")
+
+
 def test_multiple_commands(vitrine: Program) -> None:
     async def check(client: Client) -> None:
         for number in (1, 2, 3):
@@ -230,6 +419,28 @@ def test_multiple_sandboxes(vitrine: Program) -> None:
     assert texts == [
         f"<status>success</status>\n<output>\n{number}\n</output>" for number in range(3)
     ]
+
+
+def test_multiple_sandboxes_with_dependencies(vitrine: Program, tmp_path: Path) -> None:
+    """Three servers live at once with what --deps names, on one cache that is empty at first."""
+    projects = ("six", "idna", "msgpack")
+    code = f"from importlib.util import find_spec\n[n for n in {projects} if find_spec(n)]"
+
+    async def talk(name: str, meeting: asyncio.Barrier) -> Any:
+        async with Client(server_of(vitrine, ["--deps", name], tmp_path)) as client:
+            await meeting.wait()
+            result = await client.call_tool("run_python_code", {"python_code": code})
+            await meeting.wait()
+            return result.structured_content
+
+    async def talk_all() -> list[Any]:
+        meeting = asyncio.Barrier(len(projects))
+        return await asyncio.gather(*(talk(name, meeting) for name in projects))
+
+    results = asyncio.run(asyncio.wait_for(talk_all(), INSTALL_SECONDS_MAX))
+    assert [result["return_value"] for result in results] == [[name] for name in projects]
+    names = [[package["name"] for package in result["dependencies"]] for result in results]
+    assert names == [[name] for name in projects]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -273,6 +484,21 @@ def test_disallow_networking(vitrine: Program) -> None:
         assert result.structured_content["status"] == "run-error"
 
     with_client(vitrine, "auto", check)
+
+
+def test_disallow_networking_with_a_package(vitrine: Program, cache: Path) -> None:
+    code = (
+        "import httpx\nasync with httpx.AsyncClient() as client:\n"
+        "    await client.get('http://localhost')"
+    )
+
+    async def check(client: Client) -> None:
+        result = await client.call_tool("run_python_code", {"python_code": code})
+        assert result.is_error
+        assert result.structured_content["status"] == "run-error"
+        assert result.structured_content["error"]["type"] == "httpx.ConnectError"
+
+    with_client(vitrine, "auto", check, cache=cache)
 
 
 def test_cli_version(vitrine: Program) -> None:
