@@ -95,7 +95,7 @@
 #define LIMIT_BUILD_FILE_BYTES           (4 * GIB) /* one file that a build writes */
 #define LIMIT_BUILD_NATIVE_BYTES         (4 * GIB) /* machine code of one wheel */
 #define LIMIT_BUILD_BYTECODE_BYTES       (1 * GIB)
-#define LIMIT_BUILD_BYTECODE_MS          300000ULL /* then the rest of a wheel stays sources */
+#define LIMIT_BUILD_BYTECODE_MS          300000ULL      /* then the rest of a wheel stays sources */
 #define LIMIT_NEED_BYTES_MAX             (512 * KIB)    /* of what a program needs, as JSON */
 #define LIMIT_NEEDS_PER_RUN              2U             /* environments made for one run */
 #define LIMIT_NEED_FRESH_S               (12ULL * 3600) /* then versions are looked for anew */

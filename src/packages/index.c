@@ -12,15 +12,15 @@
 #include "base/log.h"
 #include "packages/task.h"
 
-extern char **environ;
-
 static const char code[] = "from vitrine.index import index_settings\n"
                            "index_settings(files, environment)\n";
+
+TAILQ_HEAD(index_waiters, index_waiter);
 
 struct index {
     struct buf globals; /* {"files": {...}, "environment": {...}} */
     struct task *task;  /* while pip is asked */
-    TAILQ_HEAD(, index_waiter) waiters;
+    struct index_waiters waiters;
 };
 
 /* ---- What pip would look at ------------------------------------------------------------------ */

@@ -217,14 +217,20 @@ static void left_overs_remove(const char *dir)
 {
     char path[PATH_MAX];
     const char *slash = strrchr(dir, '/');
-    (void)snprintf(path, sizeof path, "%.*s", slash == NULL ? 0 : (int)(slash - dir), dir);
+    if (slash == NULL) {
+        return;
+    }
+    const struct span name = span_of(slash + 1);
+    const struct span mark = span_of(temporary_mark);
+    (void)snprintf(path, sizeof path, "%.*s", (int)(slash - dir), dir);
     DIR *stream = opendir(path);
     const struct dirent *entry;
     while (stream != NULL && (entry = readdir(stream)) != NULL) {
-        size_t len = strlen(slash + 1);
-        if (strncmp(entry->d_name, slash + 1, len) == 0 &&
-            strncmp(entry->d_name + len, temporary_mark, sizeof temporary_mark - 1) == 0) {
-            (void)snprintf(path, sizeof path, "%s%s", dir, entry->d_name + len);
+        const struct span found = span_of(entry->d_name);
+        if (found.len >= name.len + mark.len &&
+            span_equal((struct span){found.base, name.len}, name) &&
+            span_equal((struct span){found.base + name.len, mark.len}, mark)) {
+            (void)snprintf(path, sizeof path, "%s%s", dir, found.base + name.len);
             store_remove(path);
         }
     }

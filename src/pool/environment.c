@@ -300,13 +300,17 @@ static void on_timer(uv_timer_t *timer)
 static uint64_t zygote_memory(const struct zygote *zygote)
 {
     char path[64];
-    unsigned long long resident;
-    unsigned long long shared;
     cleanup_buf struct buf text;
     buf_init(&text, STATM_BYTES_MAX);
     snprintf(path, sizeof path, "/proc/%d/statm", zygote->process.pid);
-    if (fd_read_file(path, &text, NULL) != 0 || buf_append_char(&text, '\0') != 0 ||
-        sscanf(text.base, "%*u %llu %llu", &resident, &shared) != 2 || resident < shared) {
+    if (fd_read_file(path, &text, NULL) != 0 || buf_append_char(&text, '\0') != 0) {
+        return LIMIT_ENVIRONMENT_MEMORY_GUESS;
+    }
+    char *rest = text.base;
+    (void)strtoull(rest, &rest, 10);
+    const uint64_t resident = strtoull(rest, &rest, 10);
+    const uint64_t shared = strtoull(rest, &rest, 10);
+    if (resident == 0 || resident < shared) {
         return LIMIT_ENVIRONMENT_MEMORY_GUESS;
     }
     return (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
