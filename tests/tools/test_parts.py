@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import os
 import subprocess
 import sys
@@ -185,7 +186,7 @@ def test_lock_file_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
     for machine in ("x86_64", "aarch64"):
         monkeypatch.setattr("platform.machine", lambda machine=machine: machine)
         found = parts.read_lock()
-        assert sorted(part.name for part in found) == ["pyodide", "wasmtime"]
+        assert sorted(part.name for part in found) == ["pip", "pyodide", "wasmtime"]
         for part in found:
             assert any(source.client == "pip" for source in part.sources)
             for digest in [*part.files.values(), *(source.sha256 for source in part.sources)]:
@@ -199,3 +200,11 @@ def test_no_host_is_named() -> None:
     files = [repository / "parts.lock", *(repository / "tests").glob("requirements.*")]
     files += [repository / "tests/node/package.json", repository / "tests/node/package-lock.json"]
     assert [path.name for path in files if "://" in path.read_text()] == []
+
+
+def test_a_lock_file_has_one_form() -> None:
+    """Carriers that order it otherwise, or have added what is left out, give the same bytes."""
+    one = b'{"info": {"python": "3"}, "packages": {"b": {"x": 1, "a": 2}, "a": {}}}'
+    other = b'{"packages": {"a": {}, "b": {"a": 2, "x": 1}, "added": {}}, "info": {"python": "3"}}'
+    forms = {parts.canonical_lock(io.BytesIO(text), ["added"]) for text in (one, other)}
+    assert forms == {b'{"info":{"python":"3"},"packages":{"a":{},"b":{"a":2,"x":1}}}\n'}
