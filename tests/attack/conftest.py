@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 
 import fetcher
+from driver import Program
+from victim import Victim
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +26,29 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def world(tmp_path: Path, certificate: Path) -> Iterator[fetcher.World]:
     """Servers and a cache for vitrine-fetch."""
     yield from fetcher.worlds(tmp_path, certificate)
+
+
+@pytest.fixture(scope="session")
+def vitrine() -> Program:
+    """The real program, the one that VITRINE_BUILD has."""
+    build = os.environ.get("VITRINE_BUILD", str(Path(__file__).resolve().parents[2] / "build"))
+    return Program(Path(build).resolve() / "vitrine")
+
+
+@pytest.fixture
+def victim(world: fetcher.World, vitrine: Program) -> Iterator[Victim]:
+    """A server that knows our index alone. After the attack it must be as it was before."""
+    with Victim(world, vitrine) as running:
+        yield running
+        running.check_unharmed()
+
+
+@pytest.fixture(scope="module")
+def grammar_victim(
+    tmp_path_factory: pytest.TempPathFactory, certificate: Path, vitrine: Program
+) -> Iterator[Victim]:
+    """One server for many attacks that should not get far."""
+    for world in fetcher.worlds(tmp_path_factory.mktemp("grammar"), certificate):
+        with Victim(world, vitrine) as running:
+            yield running
+            running.check_unharmed()

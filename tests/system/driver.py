@@ -59,7 +59,7 @@ class Program:
             stdin=options.pop("stdin", subprocess.PIPE),
             stdout=options.pop("stdout", subprocess.PIPE),
             stderr=options.pop("stderr", subprocess.PIPE),
-            env=clean_environment(),
+            env={**clean_environment(), **options.pop("env", {})},
             **options,
         )
 
@@ -86,8 +86,8 @@ def children_of(pid: int) -> set[int]:
 class RawServer:
     """`vitrine stdio` under a client that may send anything."""
 
-    def __init__(self, program: Program, *args: str) -> None:
-        self.process = program.start("stdio", *args)
+    def __init__(self, program: Program, *args: str, **options: Any) -> None:
+        self.process = program.start("stdio", *args, **options)
         self.numbers = itertools.count(1)
         self.messages: queue.Queue[Json | None] = queue.Queue()
         self.stderr = b""
