@@ -67,11 +67,32 @@ void packages_run_installing(struct packages_run *run, bool is_installing)
     }
 }
 
+/* A guess that led to nothing shows as the program's own ImportError; whoever reads it should not
+ * have to guess in turn. Appends to the traceback why, where it is known. */
+static void explain_missing(struct packages_run *run, struct outcome *outcome)
+{
+    static const char unknown[] =
+        "Not all that this program imports could be installed. To see why, name the package as a "
+        "dependency.\n";
+    const struct span traceback = outcome->error_traceback;
+    if (outcome->status != OUTCOME_RUN_ERROR || run->resolved.len == 0 ||
+        !span_equal(outcome->error_type, span_of("ModuleNotFoundError"))) {
+        return;
+    }
+    buf_clear(&run->report);
+    if (buf_append(&run->report, traceback.base, traceback.len) == 0 &&
+        buf_append(&run->report, run->log.base, run->log.len) == 0 &&
+        (run->log.len > 0 || buf_append_text(&run->report, unknown) == 0)) {
+        outcome->error_traceback = buf_span(&run->report);
+    }
+}
+
 static void done(struct packages_run *run, const struct outcome *outcome)
 {
     struct outcome whole = *outcome;
     struct packages_events events = run->events;
     whole.install_us = run->install_us;
+    explain_missing(run, &whole);
     if (run->environment != NULL) {
         whole.packages = run->environment->packages;
         whole.package_count = run->environment->package_count;
@@ -96,6 +117,7 @@ void packages_run_fail(struct packages_run *run, const char *reason, const char 
     if (*hint != '\0' && buf_append_char(&run->report, '\n') == 0) {
         (void)buf_append_text(&run->report, hint);
     }
+    buf_clear(&run->log);
     (void)buf_append(&run->log, log.base, log.len);
     store_environment_unref(run->environment);
     run->environment = NULL;
@@ -248,6 +270,9 @@ static void on_job_done(void *context, const struct job_result *result)
 static void on_job_log(void *context, enum packages_level level, struct span line)
 {
     struct packages_run *run = context;
+    if (level == PACKAGES_WARNING && buf_append(&run->log, line.base, line.len) == 0) {
+        (void)buf_append_char(&run->log, '\n');
+    }
     if (run->events.log != NULL && !run->is_cancelled) {
         run->events.log(run->events.context, level, line);
     }

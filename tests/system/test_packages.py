@@ -104,6 +104,16 @@ def test_a_guess_that_fails_leaves_the_guard_to_the_program(
     assert done.returncode == 0
 
 
+def test_a_guess_that_fails_is_explained(vitrine: Program, cache: dict[str, str]) -> None:
+    code = "import no_such_project_of_ours_9c1d"
+    first = vitrine("run", "-c", code, env=cache, timeout=COLD_SECONDS_MAX)
+    assert b"ModuleNotFoundError: No module named" in first.stderr
+    assert b"not installed: no-such-project-of-ours-9c1d: " in first.stderr
+    again = vitrine("run", "-c", code, env=cache, timeout=COLD_SECONDS_MAX)
+    assert b"ModuleNotFoundError: No module named" in again.stderr
+    assert b"To see why, name the package" in again.stderr
+
+
 def test_what_does_not_exist_is_an_install_error(vitrine: Program, cache: dict[str, str]) -> None:
     done = vitrine(
         "run", "--json", "--deps", "no-such-project-of-ours-7f3a", "-c", "1", env=cache, timeout=120
