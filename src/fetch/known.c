@@ -42,17 +42,17 @@ static struct page_file **bucket_of(struct known *known, const char *sum)
     return &known->buckets[at % BUCKETS];
 }
 
-/* Takes entry *at off the list, and its files off the table. */
+/* Takes entry *at off the list, and its files off the table. Nothing is searched for: an index may
+ * give all of its files sums that share a bucket. */
 static void forget(struct known *known, struct entry **at)
 {
     struct entry *entry = *at;
     *at = entry->next;
     for (struct page_file *file = entry->page->files; file != NULL; file = file->next) {
-        struct page_file **link = bucket_of(known, file->sum.hex);
-        while (*link != file) {
-            link = &(*link)->next_in_hash;
+        *file->link_in_hash = file->next_in_hash;
+        if (file->next_in_hash != NULL) {
+            file->next_in_hash->link_in_hash = file->link_in_hash;
         }
-        *link = file->next_in_hash;
     }
     known->bytes -= entry->page->bytes;
     page_free(entry->page);
@@ -108,6 +108,10 @@ int known_add(struct known *known, struct page *page, struct err *err)
     for (struct page_file *file = page->files; file != NULL; file = file->next) {
         struct page_file **bucket = bucket_of(known, file->sum.hex);
         file->next_in_hash = *bucket;
+        file->link_in_hash = bucket;
+        if (*bucket != NULL) {
+            (*bucket)->link_in_hash = &file->next_in_hash;
+        }
         *bucket = file;
     }
     page->used = ++known->clock;

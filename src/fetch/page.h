@@ -19,8 +19,9 @@
 
 /* One wheel. Texts are NUL-terminated and lie behind the struct; an absent one is NULL. */
 struct page_file {
-    struct page_file *next;         /* in its page, as the index has them */
-    struct page_file *next_in_hash; /* belongs to known.c */
+    struct page_file *next;          /* in its page, as the index has them */
+    struct page_file *next_in_hash;  /* belongs to known.c */
+    struct page_file **link_in_hash; /* what points to it */
     struct name_sum sum;
     struct name_sum metadata_sum; /* empty: the index has no METADATA with a sum */
     bool is_too_new;              /* by exclude_newer: not to be served */
