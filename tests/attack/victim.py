@@ -97,7 +97,8 @@ class Victim:
         assert self.server.process.wait(END_SECONDS_MAX) == 0
         deadline = time.monotonic() + END_SECONDS_MAX
         while left := [pid for pid in self.seen if is_ours(pid)]:
-            assert time.monotonic() < deadline, left
+            names = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left]
+            assert time.monotonic() < deadline, names
             time.sleep(0.02)
         assert self.litter() == []
 
