@@ -45,6 +45,13 @@ static int join(char out[PATH_MAX], const char *dir, const char *name, const cha
                : err_set(err, ERR_USAGE, "the path %.64s... is too long", dir);
 }
 
+/* A file of the cache; -1 when there is none. A pipe in its place is empty and not waited for. */
+static int read_entry(int dir, const char *name, struct buf *out)
+{
+    cleanup_fd int fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? -1 : fd_read_all(fd, out, NULL);
+}
+
 int store_path(const struct store *store, const char *folder, const char *name, char out[PATH_MAX],
                struct err *err)
 {
@@ -142,9 +149,8 @@ bool store_is_whole(const char *dir)
 {
     cleanup_buf struct buf text;
     cleanup_fd int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    cleanup_fd int fd = dir_fd < 0 ? -1 : openat(dir_fd, contents_name, O_RDONLY | O_CLOEXEC);
     buf_init(&text, LIMIT_MODULES_MAX * KIB);
-    if (fd < 0 || fd_read_all(fd, &text, NULL) != 0 || text.len == 0 ||
+    if (dir_fd < 0 || read_entry(dir_fd, contents_name, &text) != 0 || text.len == 0 ||
         text.base[text.len - 1] != '\n') {
         return false;
     }
@@ -204,7 +210,8 @@ void store_remove(const char *dir)
     const struct dirent *entry;
     while ((entry = readdir(stream)) != NULL) {
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            (void)unlinkat(dirfd(stream), entry->d_name, 0);
+            (void)(unlinkat(dirfd(stream), entry->d_name, 0) == 0 ||
+                   unlinkat(dirfd(stream), entry->d_name, AT_REMOVEDIR) == 0);
         }
     }
     (void)closedir(stream);
@@ -452,7 +459,7 @@ bool store_need_read(const struct store *store, const uint8_t key[SUM_BYTES],
     char path[PATH_MAX];
     cleanup_buf struct buf text;
     buf_init(&text, 256);
-    if (record_path(store, "needs", key, path) != 0 || fd_read_file(path, &text, NULL) != 0) {
+    if (record_path(store, "needs", key, path) != 0 || read_entry(AT_FDCWD, path, &text) != 0) {
         return false;
     }
     struct span rest = buf_span(&text);
@@ -471,7 +478,7 @@ bool store_program_read(const struct store *store, const uint8_t key[SUM_BYTES],
     char path[PATH_MAX];
     cleanup_buf struct buf text;
     buf_init(&text, LIMIT_NEED_BYTES_MAX + 128);
-    if (record_path(store, "programs", key, path) != 0 || fd_read_file(path, &text, NULL) != 0) {
+    if (record_path(store, "programs", key, path) != 0 || read_entry(AT_FDCWD, path, &text) != 0) {
         return false;
     }
     struct span rest = buf_span(&text);
