@@ -102,10 +102,10 @@ def timed(command: list[str | Path], **variables: str) -> float:
 
 def environment_of(bench: Bench, folder: Path, requirements: str) -> Path:
     """Build an environment in a cache of its own; its folder."""
-    before = set((folder / "environments").glob("*"))
+    before = {path for path in (folder / "environments").glob("*") if path.is_dir()}
     command = [bench.vitrine, "run", "--deps", requirements, "-c", "0"]
     timed(command, VITRINE_CACHE=str(folder))
-    made = set((folder / "environments").glob("[0-9a-f]*")) - before
+    made = {path for path in (folder / "environments").glob("*") if path.is_dir()} - before
     return made.pop()
 
 
