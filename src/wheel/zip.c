@@ -166,8 +166,17 @@ static const char *name_fault(struct span name)
 
 /* ---- Entries --------------------------------------------------------------------------------- */
 
-/* Extra fields are skipped, but for those that would change what an entry means to some reader. */
-static const char *extra_fault(struct span extra)
+/* Writers that stream put zip64's sizes into the local header of any file. They are allowed where
+ * they say what the directory says. */
+static bool zip64_repeats(const struct zip_entry *entry, struct span field)
+{
+    return field.len == 16 && get_u32(field.base) == entry->bytes && get_u32(field.base + 4) == 0 &&
+           get_u32(field.base + 8) == entry->packed_bytes && get_u32(field.base + 12) == 0;
+}
+
+/* Extra fields are skipped, but for those that would change what an entry means to some reader.
+ * `local` is the entry when they are those of its local header, else NULL. */
+static const char *extra_fault(struct span extra, const struct zip_entry *local)
 {
     size_t at = 0;
     while (extra.len - at >= EXTRA_HEADER_BYTES) {
@@ -177,8 +186,9 @@ static const char *extra_fault(struct span extra)
         if (len > extra.len - at) {
             return "an extra field is cut off";
         }
+        const struct span field = {extra.base + at, len};
         at += len;
-        if (id == EXTRA_ZIP64) {
+        if (id == EXTRA_ZIP64 && (local == NULL || !zip64_repeats(local, field))) {
             return "it uses zip64, which no file of this size needs";
         }
         if (id == EXTRA_UNICODE_NAME) {
@@ -287,7 +297,7 @@ static int read_central(struct span directory, size_t at, struct zip_entry *entr
         fault = attributes_fault(entry, attributes);
     }
     if (fault == NULL) {
-        fault = extra_fault((struct span){base + CENTRAL_BYTES + name_len, extra_len});
+        fault = extra_fault((struct span){base + CENTRAL_BYTES + name_len, extra_len}, NULL);
     }
     if (fault == NULL && get_u16(base + CENTRAL_DISK) != 0) {
         fault = "it is on another disk";
@@ -344,7 +354,7 @@ static int read_local(struct span files, struct zip_entry *entry, uint64_t *end,
     if (!agrees) {
         return refuse(entry->name, "its local header differs from the directory", err);
     }
-    const char *fault = extra_fault((struct span){base + LOCAL_BYTES + name_len, extra_len});
+    const char *fault = extra_fault((struct span){base + LOCAL_BYTES + name_len, extra_len}, entry);
     if (fault != NULL) {
         return refuse(entry->name, fault, err);
     }
