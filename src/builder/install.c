@@ -1,5 +1,7 @@
 #include "builder/install.h"
 
+#include <stdio.h>
+
 #include "base/limits.h"
 
 #define BYTECODE_FOLDER "__pycache__"
@@ -50,17 +52,16 @@ static bool library_dir(const struct image *library, uint32_t *dir)
 
 static bool is_in_library(const struct image *library, struct span top)
 {
-    char file[256];
+    char file[LIMIT_NAME_BYTES_MAX + 1];
     uint32_t dir;
     uint32_t found;
-    if (top.len + strlen(".py") > sizeof file || !library_dir(library, &dir) ||
+    int len = snprintf(file, sizeof file, "%.*s.py", (int)top.len, top.base);
+    if (len < 0 || (size_t)len >= sizeof file || !library_dir(library, &dir) ||
         span_equal(top, span_of("site-packages"))) {
         return false;
     }
-    memcpy(file, top.base, top.len);
-    memcpy(file + top.len, ".py", strlen(".py"));
     return image_lookup(library, dir, top, &found) == 1 ||
-           image_lookup(library, dir, (struct span){file, top.len + strlen(".py")}, &found) == 1;
+           image_lookup(library, dir, (struct span){file, (size_t)len}, &found) == 1;
 }
 
 /* Names that mean something else in a guest than what a wheel would make of them. */
