@@ -9,30 +9,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-enum { CHECKS_MAX = 2 };
-
-/* What a call is answered: let through, or an error number without the kernel having done a thing.
- */
-struct rule {
-    int call;
-    uint32_t action;
-    struct scmp_arg_cmp checks[CHECKS_MAX]; /* up to the first whose op is 0 */
-};
-
-#define ALLOW        SCMP_ACT_ALLOW
-#define ANSWER(code) SCMP_ACT_ERRNO(code)
-#define ARG_IS(number, value)                                                                      \
-    {                                                                                              \
-        .arg = (number), .op = SCMP_CMP_EQ, .datum_a = (value)                                     \
-    }
-#define ARG_LACKS(number, bits)                                                                    \
-    {                                                                                              \
-        .arg = (number), .op = SCMP_CMP_MASKED_EQ, .datum_a = (bits)                               \
-    }
-#define ARG_HAS(number, bits)                                                                      \
-    {                                                                                              \
-        .arg = (number), .op = SCMP_CMP_MASKED_EQ, .datum_a = (bits), .datum_b = (bits)            \
-    }
+#include "jail/rules.h"
 
 /*
  * Everything a build may ask of the kernel: memory, threads for the compiler, files, its end. All
@@ -105,43 +82,15 @@ static const struct rule table[] = {
     {SCMP_SYS(exit_group), ALLOW, {{0}}},
 };
 
-/* libseccomp says what failed as a negative errno. */
-static int seccomp_fail(int result, const char *what, struct err *err)
-{
-    errno = -result;
-    return err_system(err, "the build's system call filter: %s", what);
-}
-
-static int rules_add(scmp_filter_ctx context, struct err *err)
-{
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        const struct rule *rule = &table[i];
-        unsigned checks = 0;
-        while (checks < CHECKS_MAX && rule->checks[checks].op != 0) {
-            checks++;
-        }
-        int result =
-            seccomp_rule_add_array(context, rule->action, rule->call, checks, rule->checks);
-        if (result != 0) {
-            return seccomp_fail(result, "adding a rule", err);
-        }
-    }
-    return 0;
-}
-
 int jail_build_filter_load(struct err *err)
 {
-    scmp_filter_ctx context = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    scmp_filter_ctx context = rules_compile(table, sizeof table / sizeof *table, err);
     if (context == NULL) {
-        return err_set(err, ERR_MEMORY, "no memory for the system call filter");
+        return -1;
     }
-    int result = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    int result = seccomp_load(context);
     if (result != 0) {
-        (void)seccomp_fail(result, "other architectures", err);
-    } else if (rules_add(context, err) != 0) {
-        result = -1;
-    } else if ((result = seccomp_load(context)) != 0) {
-        (void)seccomp_fail(result, "loading it", err);
+        (void)rules_fail(result, "loading it", err);
     }
     seccomp_release(context);
     return result == 0 ? 0 : -1;

@@ -15,27 +15,9 @@
 
 #include "base/buf.h"
 #include "base/fd.h"
+#include "jail/rules.h"
 
-enum { CHECKS_MAX = 3, FILTER_BYTES_MAX = 65536 };
-
-/* One allowed call. A call with several rows is allowed when one of them holds. */
-struct rule {
-    int call;
-    struct scmp_arg_cmp checks[CHECKS_MAX]; /* up to the first whose op is 0 */
-};
-
-#define ARG_IS(number, value)                                                                      \
-    {                                                                                              \
-        .arg = (number), .op = SCMP_CMP_EQ, .datum_a = (value)                                     \
-    }
-#define ARG_LACKS(number, bits)                                                                    \
-    {                                                                                              \
-        .arg = (number), .op = SCMP_CMP_MASKED_EQ, .datum_a = (bits)                               \
-    }
-#define ARG_HAS(number, bits)                                                                      \
-    {                                                                                              \
-        .arg = (number), .op = SCMP_CMP_MASKED_EQ, .datum_a = (bits), .datum_b = (bits)            \
-    }
+enum { FILTER_BYTES_MAX = 65536 };
 
 /*
  * Everything a cell may ask of the kernel. It takes one request, grows memory, looks at clocks,
@@ -43,52 +25,52 @@ struct rule {
  */
 static const struct rule allowed[] = {
     /* Frames, and last words of an assertion on standard error. */
-    {SCMP_SYS(read), {ARG_IS(0, JAIL_SOCKET_FD)}},
-    {SCMP_SYS(write), {ARG_IS(0, JAIL_SOCKET_FD)}},
-    {SCMP_SYS(write), {ARG_IS(0, STDERR_FILENO)}},
-    {SCMP_SYS(writev), {ARG_IS(0, JAIL_SOCKET_FD)}},
-    {SCMP_SYS(writev), {ARG_IS(0, STDERR_FILENO)}},
+    {SCMP_SYS(read), ALLOW, {ARG_IS(0, JAIL_SOCKET_FD)}},
+    {SCMP_SYS(write), ALLOW, {ARG_IS(0, JAIL_SOCKET_FD)}},
+    {SCMP_SYS(write), ALLOW, {ARG_IS(0, STDERR_FILENO)}},
+    {SCMP_SYS(writev), ALLOW, {ARG_IS(0, JAIL_SOCKET_FD)}},
+    {SCMP_SYS(writev), ALLOW, {ARG_IS(0, STDERR_FILENO)}},
 
     /* Memory, never executable; no file can be mapped. */
-    {SCMP_SYS(brk), {{0}}},
-    {SCMP_SYS(mmap), {ARG_LACKS(2, PROT_EXEC), ARG_HAS(3, MAP_ANONYMOUS)}},
-    {SCMP_SYS(mprotect), {ARG_LACKS(2, PROT_EXEC)}},
-    {SCMP_SYS(mremap), {ARG_IS(3, MREMAP_MAYMOVE)}},
-    {SCMP_SYS(munmap), {{0}}},
-    {SCMP_SYS(madvise), {ARG_IS(2, MADV_DONTNEED)}},
-    {SCMP_SYS(madvise), {ARG_IS(2, MADV_FREE)}},
+    {SCMP_SYS(brk), ALLOW, {{0}}},
+    {SCMP_SYS(mmap), ALLOW, {ARG_LACKS(2, PROT_EXEC), ARG_HAS(3, MAP_ANONYMOUS)}},
+    {SCMP_SYS(mprotect), ALLOW, {ARG_LACKS(2, PROT_EXEC)}},
+    {SCMP_SYS(mremap), ALLOW, {ARG_IS(3, MREMAP_MAYMOVE)}},
+    {SCMP_SYS(munmap), ALLOW, {{0}}},
+    {SCMP_SYS(madvise), ALLOW, {ARG_IS(2, MADV_DONTNEED)}},
+    {SCMP_SYS(madvise), ALLOW, {ARG_IS(2, MADV_FREE)}},
 
     /* Time and chance. clock_gettime is a true call for CPU clocks alone. */
-    {SCMP_SYS(clock_gettime), {{0}}},
-    {SCMP_SYS(clock_getres), {{0}}},
-    {SCMP_SYS(clock_nanosleep), {{0}}},
-    {SCMP_SYS(nanosleep), {{0}}},
-    {SCMP_SYS(restart_syscall), {{0}}},
-    {SCMP_SYS(getrandom), {{0}}},
+    {SCMP_SYS(clock_gettime), ALLOW, {{0}}},
+    {SCMP_SYS(clock_getres), ALLOW, {{0}}},
+    {SCMP_SYS(clock_nanosleep), ALLOW, {{0}}},
+    {SCMP_SYS(nanosleep), ALLOW, {{0}}},
+    {SCMP_SYS(restart_syscall), ALLOW, {{0}}},
+    {SCMP_SYS(getrandom), ALLOW, {{0}}},
 
     /* Signals that come in: the interrupt, a trap of the engine. A fault that is no
      * trap is given back to the kernel by the engine's handler. */
-    {SCMP_SYS(rt_sigreturn), {{0}}},
-    {SCMP_SYS(rt_sigprocmask), {{0}}},
-    {SCMP_SYS(rt_sigaction), {ARG_IS(0, SIGSEGV)}},
-    {SCMP_SYS(rt_sigaction), {ARG_IS(0, SIGBUS)}},
-    {SCMP_SYS(rt_sigaction), {ARG_IS(0, SIGILL)}},
-    {SCMP_SYS(rt_sigaction), {ARG_IS(0, SIGFPE)}},
+    {SCMP_SYS(rt_sigreturn), ALLOW, {{0}}},
+    {SCMP_SYS(rt_sigprocmask), ALLOW, {{0}}},
+    {SCMP_SYS(rt_sigaction), ALLOW, {ARG_IS(0, SIGSEGV)}},
+    {SCMP_SYS(rt_sigaction), ALLOW, {ARG_IS(0, SIGBUS)}},
+    {SCMP_SYS(rt_sigaction), ALLOW, {ARG_IS(0, SIGILL)}},
+    {SCMP_SYS(rt_sigaction), ALLOW, {ARG_IS(0, SIGFPE)}},
 
     /* Locks of the C library and the engine, which nobody else holds. */
-    {SCMP_SYS(futex), {ARG_IS(1, FUTEX_WAIT_PRIVATE)}},
-    {SCMP_SYS(futex), {ARG_IS(1, FUTEX_WAKE_PRIVATE)}},
-    {SCMP_SYS(futex), {ARG_IS(1, FUTEX_WAIT_BITSET_PRIVATE)}},
-    {SCMP_SYS(sched_yield), {{0}}},
-    {SCMP_SYS(getpid), {{0}}},
-    {SCMP_SYS(gettid), {{0}}},
+    {SCMP_SYS(futex), ALLOW, {ARG_IS(1, FUTEX_WAIT_PRIVATE)}},
+    {SCMP_SYS(futex), ALLOW, {ARG_IS(1, FUTEX_WAKE_PRIVATE)}},
+    {SCMP_SYS(futex), ALLOW, {ARG_IS(1, FUTEX_WAIT_BITSET_PRIVATE)}},
+    {SCMP_SYS(sched_yield), ALLOW, {{0}}},
+    {SCMP_SYS(getpid), ALLOW, {{0}}},
+    {SCMP_SYS(gettid), ALLOW, {{0}}},
 
     /* Lowering its own backstops; without capabilities they never go up again. */
-    {SCMP_SYS(prlimit64), {ARG_IS(0, 0), ARG_IS(1, RLIMIT_DATA), ARG_IS(3, 0)}},
-    {SCMP_SYS(prlimit64), {ARG_IS(0, 0), ARG_IS(1, RLIMIT_CPU), ARG_IS(3, 0)}},
+    {SCMP_SYS(prlimit64), ALLOW, {ARG_IS(0, 0), ARG_IS(1, RLIMIT_DATA), ARG_IS(3, 0)}},
+    {SCMP_SYS(prlimit64), ALLOW, {ARG_IS(0, 0), ARG_IS(1, RLIMIT_CPU), ARG_IS(3, 0)}},
 
-    {SCMP_SYS(exit), {{0}}},
-    {SCMP_SYS(exit_group), {{0}}},
+    {SCMP_SYS(exit), ALLOW, {{0}}},
+    {SCMP_SYS(exit_group), ALLOW, {{0}}},
 };
 
 struct jail_filter {
@@ -96,30 +78,6 @@ struct jail_filter {
 };
 
 /* ---- Building -------------------------------------------------------------------------------- */
-
-/* libseccomp says what failed as a negative errno. */
-static int seccomp_fail(int result, const char *what, struct err *err)
-{
-    errno = -result;
-    return err_system(err, "building the system call filter: %s", what);
-}
-
-static int rules_add(scmp_filter_ctx context, struct err *err)
-{
-    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++) {
-        const struct rule *rule = &allowed[i];
-        unsigned checks = 0;
-        while (checks < CHECKS_MAX && rule->checks[checks].op != 0) {
-            checks++;
-        }
-        int result =
-            seccomp_rule_add_array(context, SCMP_ACT_ALLOW, rule->call, checks, rule->checks);
-        if (result != 0) {
-            return seccomp_fail(result, "adding a rule", err);
-        }
-    }
-    return 0;
-}
 
 /* The library writes BPF to a descriptor only; memory stands in for a file. */
 static int bpf_export(scmp_filter_ctx context, struct buf *code, struct err *err)
@@ -130,7 +88,7 @@ static int bpf_export(scmp_filter_ctx context, struct buf *code, struct err *err
     }
     int result = seccomp_export_bpf(context, fd);
     if (result != 0) {
-        return seccomp_fail(result, "exporting it", err);
+        return rules_fail(result, "exporting it", err);
     }
     if (lseek(fd, 0, SEEK_SET) != 0) {
         return err_system(err, "building the system call filter: lseek");
@@ -140,19 +98,13 @@ static int bpf_export(scmp_filter_ctx context, struct buf *code, struct err *err
 
 static int filter_fill(struct jail_filter *filter, struct err *err)
 {
-    scmp_filter_ctx context = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    scmp_filter_ctx context = rules_compile(allowed, sizeof allowed / sizeof *allowed, err);
     if (context == NULL) {
-        return err_set(err, ERR_MEMORY, "no memory for the system call filter");
+        return -1;
     }
-    /* Calls by another numbering (i386, x32) end the process too, not one thread. */
-    int result = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-    if (result != 0) {
-        (void)seccomp_fail(result, "other architectures", err);
-    } else if (rules_add(context, err) != 0 || bpf_export(context, &filter->code, err) != 0) {
-        result = -1;
-    }
+    int result = bpf_export(context, &filter->code, err);
     seccomp_release(context);
-    return result == 0 ? 0 : -1;
+    return result;
 }
 
 int jail_filter_build(struct jail_filter **out, struct err *err)

@@ -1,0 +1,43 @@
+/* Tables of system calls, and the seccomp filters made from them: private to src/jail. */
+#ifndef JAIL_RULES_H
+#define JAIL_RULES_H
+
+#include <seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum { RULE_CHECKS_MAX = 3 };
+
+/* One call and what it is answered: let through, or an error number without the kernel having done
+ * a thing. A call with several rows is answered by the one that holds. */
+struct rule {
+    int call;
+    uint32_t action;
+    struct scmp_arg_cmp checks[RULE_CHECKS_MAX]; /* up to the first whose op is 0 */
+};
+
+#define ALLOW        SCMP_ACT_ALLOW
+#define ANSWER(code) SCMP_ACT_ERRNO(code)
+#define ARG_IS(number, value)                                                                      \
+    {                                                                                              \
+        .arg = (number), .op = SCMP_CMP_EQ, .datum_a = (value)                                     \
+    }
+#define ARG_LACKS(number, bits)                                                                    \
+    {                                                                                              \
+        .arg = (number), .op = SCMP_CMP_MASKED_EQ, .datum_a = (bits)                               \
+    }
+#define ARG_HAS(number, bits)                                                                      \
+    {                                                                                              \
+        .arg = (number), .op = SCMP_CMP_MASKED_EQ, .datum_a = (bits), .datum_b = (bits)            \
+    }
+
+/* A filter that ends the process at every call that no row answers, and at calls by another
+ * numbering (i386, x32). Owned by the caller until seccomp_release; NULL on failure. */
+scmp_filter_ctx rules_compile(const struct rule *rules, size_t count, struct err *err);
+
+/* libseccomp says what failed as a negative errno. Returns -1. */
+int rules_fail(int result, const char *what, struct err *err);
+
+#endif
