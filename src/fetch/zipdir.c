@@ -5,6 +5,7 @@
 #include <zlib.h>
 
 #include "base/limits.h"
+#include "base/little.h"
 
 enum {
     END_BYTES = 22,
@@ -18,23 +19,12 @@ enum {
     FLAG_ENCRYPTED = 1,
 };
 
-static uint16_t read_u16(const char *bytes)
-{
-    const unsigned char *p = (const unsigned char *)bytes;
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-
-static uint32_t read_u32(const char *bytes)
-{
-    return (uint32_t)read_u16(bytes) | (uint32_t)read_u16(bytes + 2) << 16;
-}
-
 /* The end record whose comment ends with the archive; NULL when there is none. */
 static const char *find_end(struct span tail)
 {
     for (size_t at = tail.len < END_BYTES ? 0 : tail.len - END_BYTES + 1; at-- > 0;) {
         const char *end = tail.base + at;
-        if (read_u32(end) == END_SIGNATURE && tail.len - at - END_BYTES == read_u16(end + 20)) {
+        if (get_u32(end) == END_SIGNATURE && tail.len - at - END_BYTES == get_u16(end + 20)) {
             return end;
         }
     }
@@ -48,10 +38,10 @@ int zipdir_find(struct span tail, uint64_t total, struct zipdir_place *out, stru
         return err_set(err, ERR_FORMAT, "the archive has no end record");
     }
     uint64_t end_at = total - tail.len + (uint64_t)(end - tail.base);
-    out->count = read_u16(end + 10);
-    out->len = read_u32(end + 12);
-    out->at = read_u32(end + 16);
-    if (read_u16(end + 4) != 0 || read_u16(end + 6) != 0 || read_u16(end + 8) != out->count) {
+    out->count = get_u16(end + 10);
+    out->len = get_u32(end + 12);
+    out->at = get_u32(end + 16);
+    if (get_u16(end + 4) != 0 || get_u16(end + 6) != 0 || get_u16(end + 8) != out->count) {
         return err_set(err, ERR_FORMAT, "the archive is one of several disks");
     }
     if (out->count == UINT16_MAX || out->at == UINT32_MAX || out->len == UINT32_MAX) {
@@ -70,23 +60,23 @@ int zipdir_find(struct span tail, uint64_t total, struct zipdir_place *out, stru
 static int take_entry(struct span *rest, uint64_t directory_at, struct zipdir_member *out,
                       struct err *err)
 {
-    if (rest->len < CENTRAL_BYTES || read_u32(rest->base) != CENTRAL_SIGNATURE) {
+    if (rest->len < CENTRAL_BYTES || get_u32(rest->base) != CENTRAL_SIGNATURE) {
         return err_set(err, ERR_FORMAT, "the archive's directory is cut off");
     }
     const char *entry = rest->base;
-    size_t name_len = read_u16(entry + 28);
-    size_t len = CENTRAL_BYTES + name_len + read_u16(entry + 30) + read_u16(entry + 32);
+    size_t name_len = get_u16(entry + 28);
+    size_t len = CENTRAL_BYTES + name_len + get_u16(entry + 30) + get_u16(entry + 32);
     if (len > rest->len) {
         return err_set(err, ERR_FORMAT, "the archive's directory is cut off");
     }
     *out = (struct zipdir_member){
         .name = {entry + CENTRAL_BYTES, name_len},
-        .at = read_u32(entry + 42),
-        .packed = read_u32(entry + 20),
-        .unpacked = read_u32(entry + 24),
-        .method = read_u16(entry + 10),
+        .at = get_u32(entry + 42),
+        .packed = get_u32(entry + 20),
+        .unpacked = get_u32(entry + 24),
+        .method = get_u16(entry + 10),
     };
-    if ((read_u16(entry + 8) & FLAG_ENCRYPTED) != 0) {
+    if ((get_u16(entry + 8) & FLAG_ENCRYPTED) != 0) {
         return err_set(err, ERR_FORMAT, "the archive is encrypted");
     }
     if (out->at + LOCAL_BYTES + name_len + out->packed > directory_at) {
@@ -182,12 +172,11 @@ static int inflate_whole(struct span packed, char *out, uint32_t out_bytes)
 int zipdir_unpack(const struct zipdir_member *member, struct span range, struct buf *out,
                   struct err *err)
 {
-    if (range.len < LOCAL_BYTES || read_u32(range.base) != LOCAL_SIGNATURE ||
-        read_u16(range.base + 8) != member->method ||
-        read_u16(range.base + 26) != member->name.len) {
+    if (range.len < LOCAL_BYTES || get_u32(range.base) != LOCAL_SIGNATURE ||
+        get_u16(range.base + 8) != member->method || get_u16(range.base + 26) != member->name.len) {
         return err_set(err, ERR_FORMAT, "a member's header is not what the directory says");
     }
-    size_t head = LOCAL_BYTES + member->name.len + read_u16(range.base + 28);
+    size_t head = LOCAL_BYTES + member->name.len + get_u16(range.base + 28);
     if (range.len < head || range.len - head < member->packed ||
         memcmp(range.base + LOCAL_BYTES, member->name.base, member->name.len) != 0) {
         return err_set(err, ERR_FORMAT, "a member's header is not what the directory says");

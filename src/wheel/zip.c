@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include "base/limits.h"
+#include "base/little.h"
 #include "base/utf8.h"
 
 /* Layout, from APPNOTE.TXT: 4.3.7 local header, 4.3.9 data descriptor, 4.3.12 directory, 4.3.16 end
@@ -65,17 +66,6 @@ enum {
 #define SIGNATURE_END        0x06054b50U
 #define SIGNATURE_DESCRIPTOR 0x08074b50U
 #define ZIP64_MARK           0xffffffffU
-
-static uint16_t get_u16(const char *bytes)
-{
-    const unsigned char *at = (const unsigned char *)bytes;
-    return (uint16_t)(at[0] | at[1] << 8);
-}
-
-static uint32_t get_u32(const char *bytes)
-{
-    return get_u16(bytes) | (uint32_t)get_u16(bytes + 2) << 16;
-}
 
 const char *zip_show(struct span name, char shown[ZIP_SHOWN_CHARS])
 {

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include "base/limits.h"
+#include "base/little.h"
 
 enum { FIELD_HEADER_BYTES = 5 };
 
@@ -40,12 +41,6 @@ const struct wire_frame_rule *wire_rule(uint8_t type)
         }
     }
     return NULL;
-}
-
-static uint32_t read_u32(const char *bytes)
-{
-    const unsigned char *p = (const unsigned char *)bytes;
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
 static void write_u32(char *bytes, uint32_t value)
@@ -121,7 +116,7 @@ int wire_take(struct span in, enum wire_direction direction, struct wire_frame *
     if (in.len < WIRE_HEADER_BYTES) {
         return 0;
     }
-    uint32_t payload_bytes = read_u32(in.base);
+    uint32_t payload_bytes = get_u32(in.base);
     uint8_t type = (uint8_t)in.base[4];
     const struct wire_frame_rule *rule = wire_rule(type);
     if (rule == NULL || rule->direction != direction) {
@@ -177,7 +172,7 @@ int wire_next(struct span *cursor, struct wire_field *out)
     if (cursor->len < FIELD_HEADER_BYTES) {
         return -1;
     }
-    uint32_t value_bytes = read_u32(cursor->base + 1);
+    uint32_t value_bytes = get_u32(cursor->base + 1);
     if (value_bytes > cursor->len - FIELD_HEADER_BYTES) {
         return -1;
     }
@@ -193,7 +188,7 @@ int wire_get_u32(struct span value, uint32_t *out)
     if (value.len != 4) {
         return -1;
     }
-    *out = read_u32(value.base);
+    *out = get_u32(value.base);
     return 0;
 }
 
@@ -202,6 +197,6 @@ int wire_get_u64(struct span value, uint64_t *out)
     if (value.len != 8) {
         return -1;
     }
-    *out = (uint64_t)read_u32(value.base) | (uint64_t)read_u32(value.base + 4) << 32;
+    *out = (uint64_t)get_u32(value.base) | (uint64_t)get_u32(value.base + 4) << 32;
     return 0;
 }
