@@ -98,7 +98,7 @@ def main(job: dict) -> dict:
             plan = _Resolution(job, log).run()
         except _FailedError as failed:
             plan = {"error": failed.reason, "hint": failed.hint}
-        except (ExhaustedError, RecursionError, MemoryError) as error:
+        except (ExhaustedError, MemoryError) as error:
             plan = {
                 "error": f"the resolution was given up: {type(error).__name__}: {error}",
                 "hint": "name exact versions, or fewer packages",
@@ -176,7 +176,7 @@ class _Resolution:
             temporary = self._catalog.undelivered.get(guess, ("", False))[1]
         except FetchError as error:
             reason, temporary = str(error), error.temporary
-        except (ExhaustedError, MemoryError, RecursionError):
+        except (ExhaustedError, MemoryError):
             raise
         except Exception as error:  # a page that pip cannot read
             reason, temporary = _say(error), False
@@ -240,7 +240,7 @@ class _Resolution:
             except FetchError as error:
                 hint = hints.for_fetch(error)
                 raise first or _FailedError(str(error), hint, error.temporary) from None
-            except (ExhaustedError, MemoryError, RecursionError):
+            except (ExhaustedError, MemoryError):
                 raise
             except Exception as error:  # pip's own errors, and what hostile metadata provokes
                 failed = self._explain(error)
@@ -362,7 +362,7 @@ class _Resolution:
         for name, want in () if self._log.warnings else wants:
             try:
                 found.append(hints.for_requirement(self._catalog, self._finder(), name, want))
-            except (ExhaustedError, MemoryError, RecursionError):
+            except (ExhaustedError, MemoryError):
                 raise
             except Exception:  # a hint is not worth an error
                 continue
