@@ -158,6 +158,7 @@
 #define LIMIT_ZYGOTE_BACKOFF_MS_MIN 50ULL
 #define LIMIT_ZYGOTE_BACKOFF_MS_MAX 5000ULL
 #define LIMIT_ZYGOTE_CHILDREN_MAX   1024U
+#define LIMIT_ZYGOTE_FORKS_MAX      10000U      /* of one zygote where clients share a server */
 #define LIMIT_ZYGOTE_LOG_LINES_MAX  1000U       /* of its standard error and its cells' */
 #define LIMIT_CELL_END_MS           2000ULL     /* between its END and SIGKILL */
 #define LIMIT_CELL_OVERHEAD_BYTES   (256 * MIB) /* RLIMIT_DATA beyond guest memory and files */

@@ -33,6 +33,8 @@ struct pool_config {
     bool warm;                 /* the zygote imports ahead; false is for a single quick run */
     uint64_t memory_bytes_max; /* ceiling of any request's memory limit */
     uint64_t environment_memory_bytes; /* budget of all zygotes but the base; 0: the default */
+    bool is_shared; /* several clients that must not learn of each other: zygotes with a hash secret
+                       of their own, replaced after LIMIT_ZYGOTE_FORKS_MAX */
 };
 
 /* A folder made by `vitrine-precompile environment`; see src/builder/environment.h. A file
@@ -72,6 +74,7 @@ struct run_request {
         *dependencies;    /* NULL-terminated requirements given beside the code, or NULL */
     struct span resolved; /* the need that `environment` was made for, or empty */
     bool may_fetch;       /* the program may ask through run_events.fetch */
+    uint64_t client;      /* whose it is: runs that wait are served in turn, client by client */
 };
 
 struct run_events {

@@ -100,6 +100,10 @@ enum wire_request_field {
     WIRE_REQUEST_RESOLVED = 15,   /* text: the value of RESULT_NEED that this environment was made
                                      for; when the code's need equals it, the code runs */
     WIRE_REQUEST_MAY_FETCH = 16,  /* u32 0 or 1: the cell may send FETCH */
+    WIRE_REQUEST_CPU_MS = 17,     /* u64 limits, as those above */
+    WIRE_REQUEST_OPEN_FILES = 18,
+    WIRE_REQUEST_DISPLAY_COUNT = 19,
+    WIRE_REQUEST_RECURSION = 20,
 };
 
 enum wire_result_field {
@@ -175,6 +179,9 @@ enum wire_limit {
     WIRE_LIMIT_OPEN_FILES = 1 << 4,
     WIRE_LIMIT_RESULT = 1 << 5,
     WIRE_LIMIT_TIME = 1 << 6,
+    WIRE_LIMIT_CPU = 1 << 7,
+    WIRE_LIMIT_DISPLAY = 1 << 8,
+    WIRE_LIMIT_RECURSION = 1 << 9,
 };
 
 enum wire_end_field {
@@ -188,9 +195,28 @@ enum wire_end_field {
 };
 
 enum wire_ready_field {
-    WIRE_READY_PYTHON = 1,  /* text: the guest's Python, e.g. 3.14.0 */
-    WIRE_READY_ENGINE = 2,  /* text: the engine and its version */
-    WIRE_READY_BOOT_US = 3, /* u64: from exec to ready */
+    WIRE_READY_PYTHON = 1,       /* text: the guest's Python, e.g. 3.14.0 */
+    WIRE_READY_ENGINE = 2,       /* text: the engine and its version */
+    WIRE_READY_BOOT_US = 3,      /* u64: from exec to ready */
+    WIRE_READY_JAIL = 4,         /* u32, bits of enum wire_jail: what holds for its cells */
+    WIRE_READY_JAIL_MISSING = 5, /* text, repeated: what could not be had, and why */
+};
+
+/* Parts of the jail, as bits. */
+enum wire_jail {
+    WIRE_JAIL_USER_NAMESPACE = 1 << 0,
+    WIRE_JAIL_MOUNT_NAMESPACE = 1 << 1,
+    WIRE_JAIL_PID_NAMESPACE = 1 << 2,
+    WIRE_JAIL_NETWORK_NAMESPACE = 1 << 3,
+    WIRE_JAIL_IPC_NAMESPACE = 1 << 4,
+    WIRE_JAIL_UTS_NAMESPACE = 1 << 5,
+    WIRE_JAIL_CGROUP_NAMESPACE = 1 << 6,
+    WIRE_JAIL_EMPTY_ROOT = 1 << 7,
+    WIRE_JAIL_LANDLOCK = 1 << 8,
+    WIRE_JAIL_NO_NEW_PRIVILEGES = 1 << 9,
+    WIRE_JAIL_NO_CAPABILITIES = 1 << 10,
+    WIRE_JAIL_RESOURCE_LIMITS = 1 << 11,
+    WIRE_JAIL_FILTER = 1 << 12, /* seccomp */
 };
 
 /* Appends one frame's header. The payload follows by buf_append or by a writev of the caller. */
