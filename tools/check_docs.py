@@ -3,8 +3,10 @@
 
     check_docs.py BUILD_DIR        check
     check_docs.py --write-limits   make docs/limits.md from src/base/limits.h again
+    check_docs.py BUILD_DIR --write-seccomp
+                                   make docs/seccomp.md from the tables of src/jail again
 
-- docs/limits.md is what src/base/limits.h makes it;
+- docs/limits.md is what src/base/limits.h makes it, docs/seccomp.md what src/jail makes it;
 - links between documents lead somewhere;
 - every `make` target and every option of `vitrine` that a document shows exists;
 - docs/ARCHITECTURE.md has a row for every folder of src/.
@@ -29,6 +31,16 @@ LIMITS_HEAD = """\
 
 Every cap of the product, made from `src/base/limits.h` by `tools/check_docs.py --write-limits`. A
 cap that an option sets has its default and its ceiling here."""
+
+SECCOMP_HEAD = """\
+# System calls
+
+What the filters of system calls let through, printed from the tables of `src/jail` by
+`tools/check_docs.py BUILD_DIR --write-seccomp`. A row holds for the calls whose arguments, counted
+from 0, are as its last column says; "answered" means that the kernel does nothing and the caller
+gets that error. A call that no row answers ends the process, and so does every call by another
+numbering (i386, x32). `tests/attack/test_attack_07.py` tries every number against these tables.
+"""
 
 
 def evaluate(text: str, known: dict[str, int]) -> int:
@@ -67,6 +79,12 @@ def limits_page(header: str) -> str:
         why = found["why"] or ""
         lines.append(f"| `{name}` | {spelled(name, values[name])} | {why} |")
     return "\n".join(lines) + "\n"
+
+
+def seccomp_page(build: Path) -> str:
+    """docs/seccomp.md: the tables as the code has them."""
+    command = [build / "src" / "jail" / "jail-tables"]
+    return SECCOMP_HEAD + subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def dead_links(page: Path, text: str) -> list[str]:
@@ -128,13 +146,19 @@ def main() -> int:
     """Print every problem; the status says whether there was one."""
     limits = REPOSITORY / "docs" / "limits.md"
     page = limits_page((REPOSITORY / "src/base/limits.h").read_text(encoding="utf-8"))
+    if sys.argv[1:] == ["--write-limits"]:
+        limits.write_text(page, encoding="utf-8")
+        return 0
+    seccomp = REPOSITORY / "docs" / "seccomp.md"
+    if sys.argv[2:] == ["--write-seccomp"]:
+        seccomp.write_text(seccomp_page(Path(sys.argv[1])), encoding="utf-8")
+        return 0
     if len(sys.argv) != 2:
         print(__doc__, file=sys.stderr)
         return 2
-    if sys.argv[1] == "--write-limits":
-        limits.write_text(page, encoding="utf-8")
-        return 0
     problems = []
+    if seccomp.read_text(encoding="utf-8") != seccomp_page(Path(sys.argv[1])):
+        problems.append("docs/seccomp.md is not what src/jail makes it: --write-seccomp")
     if limits.read_text(encoding="utf-8") != page:
         problems.append("docs/limits.md is not what src/base/limits.h makes it: --write-limits")
     problems += missing_folders((REPOSITORY / "docs/ARCHITECTURE.md").read_text(encoding="utf-8"))

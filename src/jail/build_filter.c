@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "jail/rules.h"
+#include "jail/tables.h"
 
 /*
  * Everything a build may ask of the kernel: memory, threads for the compiler, files, its end. All
@@ -80,6 +81,12 @@ static const struct rule table[] = {
     {SCMP_SYS(wait4), ALLOW, {{0}}},
     {SCMP_SYS(exit), ALLOW, {{0}}},
     {SCMP_SYS(exit_group), ALLOW, {{0}}},
+};
+
+const struct rule_table jail_build_table = {
+    .title = "The process that builds a wheel",
+    .rules = table,
+    .count = sizeof table / sizeof *table,
 };
 
 int jail_build_filter_load(struct err *err)

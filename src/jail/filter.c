@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "jail/rules.h"
+#include "jail/tables.h"
 
 enum { FILTER_BYTES_MAX = 65536 };
 
@@ -71,6 +72,12 @@ static const struct rule allowed[] = {
 
     {SCMP_SYS(exit), ALLOW, {{0}}},
     {SCMP_SYS(exit_group), ALLOW, {{0}}},
+};
+
+const struct rule_table jail_cell_table = {
+    .title = "A cell",
+    .rules = allowed,
+    .count = sizeof allowed / sizeof *allowed,
 };
 
 struct jail_filter {

@@ -1,6 +1,10 @@
 #include "jail/rules.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <linux/seccomp.h>
+#include <stdlib.h>
+#include <string.h>
 
 int rules_fail(int result, const char *what, struct err *err)
 {
@@ -8,16 +12,31 @@ int rules_fail(int result, const char *what, struct err *err)
     return err_system(err, "building the system call filter: %s", what);
 }
 
+static unsigned checks_count(const struct rule *rule)
+{
+    unsigned count = 0;
+    while (count < RULE_CHECKS_MAX && rule->checks[count].op != 0) {
+        count++;
+    }
+    return count;
+}
+
 static int rules_add(scmp_filter_ctx context, const struct rule *rules, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct rule *rule = &rules[i];
-        unsigned checks = 0;
-        while (checks < RULE_CHECKS_MAX && rule->checks[checks].op != 0) {
-            checks++;
+        struct scmp_arg_cmp arguments[RULE_CHECKS_MAX];
+        unsigned checks = checks_count(rule);
+        for (unsigned j = 0; j < checks; j++) {
+            const struct rule_check *check = &rule->checks[j];
+            arguments[j] = (struct scmp_arg_cmp){
+                .arg = check->arg,
+                .op = check->op,
+                .datum_a = check->datum_a,
+                .datum_b = check->datum_b,
+            };
         }
-        int result =
-            seccomp_rule_add_array(context, rule->action, rule->call, checks, rule->checks);
+        int result = seccomp_rule_add_array(context, rule->action, rule->call, checks, arguments);
         if (result != 0) {
             return result;
         }
@@ -45,4 +64,61 @@ scmp_filter_ctx rules_compile(const struct rule *rules, size_t count, struct err
         return NULL;
     }
     return context;
+}
+
+/* ---- For people ------------------------------------------------------------------------------ */
+
+static void action_print(FILE *out, uint32_t action)
+{
+    int code = (int)(action & SECCOMP_RET_DATA);
+    if (action == SCMP_ACT_ALLOW) {
+        fputs("allowed", out);
+    } else if (code == 0) {
+        fputs("answered 0", out);
+    } else {
+        fprintf(out, "answered %s", strerrorname_np(code));
+    }
+}
+
+/* A bar would end the cell of the Markdown table. */
+static void name_print(FILE *out, const char *name)
+{
+    fputs(" (`", out);
+    for (; *name != '\0'; name++) {
+        fputs(*name == '|' ? "\\" : "", out);
+        fputc(*name, out);
+    }
+    fputs("`)", out);
+}
+
+static void check_print(FILE *out, const struct rule_check *check)
+{
+    fprintf(out, "arg%u", check->arg);
+    if (check->op == SCMP_CMP_EQ) {
+        fprintf(out, " = %#" PRIx64, (uint64_t)check->datum_a);
+    } else {
+        fprintf(out, " & %#" PRIx64 " = %#" PRIx64, (uint64_t)check->datum_a,
+                (uint64_t)check->datum_b);
+    }
+    if (check->value[0] < '0' || check->value[0] > '9') { /* a name, not the number again */
+        name_print(out, check->value);
+    }
+}
+
+void rules_print(FILE *out, const struct rule_table *table)
+{
+    fprintf(out, "\n## %s\n\n| call | answer | when |\n|---|---|---|\n", table->title);
+    for (size_t i = 0; i < table->count; i++) {
+        const struct rule *rule = &table->rules[i];
+        char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, rule->call);
+        fprintf(out, "| `%s` | ", name != NULL ? name : "?");
+        free(name);
+        action_print(out, rule->action);
+        fputs(" | ", out);
+        for (unsigned j = 0; j < checks_count(rule); j++) {
+            fputs(j == 0 ? "" : ", ", out);
+            check_print(out, &rule->checks[j]);
+        }
+        fputs(" |\n", out);
+    }
 }

@@ -5,37 +5,57 @@
 #include <seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/err.h"
 
 enum { RULE_CHECKS_MAX = 3 };
+
+/* What an argument has to be, and the name of that value as the source has it. */
+struct rule_check {
+    unsigned arg;
+    enum scmp_compare op;
+    scmp_datum_t datum_a; /* the value of an equality, else the mask */
+    scmp_datum_t datum_b;
+    const char *value;
+};
 
 /* One call and what it is answered: let through, or an error number without the kernel having done
  * a thing. A call with several rows is answered by the one that holds. */
 struct rule {
     int call;
     uint32_t action;
-    struct scmp_arg_cmp checks[RULE_CHECKS_MAX]; /* up to the first whose op is 0 */
+    struct rule_check checks[RULE_CHECKS_MAX]; /* up to the first whose op is 0 */
+};
+
+struct rule_table {
+    const char *title;
+    const struct rule *rules;
+    size_t count;
 };
 
 #define ALLOW        SCMP_ACT_ALLOW
 #define ANSWER(code) SCMP_ACT_ERRNO(code)
-#define ARG_IS(number, value)                                                                      \
+#define ARG_IS(number, datum)                                                                      \
     {                                                                                              \
-        .arg = (number), .op = SCMP_CMP_EQ, .datum_a = (value)                                     \
+        .arg = (number), .op = SCMP_CMP_EQ, .datum_a = (datum), .value = #datum                    \
     }
 #define ARG_LACKS(number, bits)                                                                    \
     {                                                                                              \
-        .arg = (number), .op = SCMP_CMP_MASKED_EQ, .datum_a = (bits)                               \
+        .arg = (number), .op = SCMP_CMP_MASKED_EQ, .datum_a = (bits), .value = #bits               \
     }
 #define ARG_HAS(number, bits)                                                                      \
     {                                                                                              \
-        .arg = (number), .op = SCMP_CMP_MASKED_EQ, .datum_a = (bits), .datum_b = (bits)            \
+        .arg = (number), .op = SCMP_CMP_MASKED_EQ, .datum_a = (bits), .datum_b = (bits),           \
+        .value = #bits                                                                             \
     }
 
 /* A filter that ends the process at every call that no row answers, and at calls by another
  * numbering (i386, x32). Owned by the caller until seccomp_release; NULL on failure. */
 scmp_filter_ctx rules_compile(const struct rule *rules, size_t count, struct err *err);
+
+/* Writes the table in Markdown: a row for each rule. */
+void rules_print(FILE *out, const struct rule_table *table);
 
 /* libseccomp says what failed as a negative errno. Returns -1. */
 int rules_fail(int result, const char *what, struct err *err);
