@@ -8,7 +8,7 @@ IN_TEST_ENV = python3 tools/test_env.py
 SANITIZERS = -Db_sanitize=address,undefined -Db_lundef=false
 
 .DEFAULT_GOAL := help
-.PHONY: run build test check sanitize fuzz bench install clean help
+.PHONY: run build test check sanitize attack fuzz bench install clean help
 
 run: build ## set everything up and run the first example
 	@tools/first_example.sh $(BUILD)
@@ -32,6 +32,9 @@ sanitize: build ## unit and system tests with checks of addresses and undefined 
 	@tools/build.sh build-asan $(SANITIZERS) -Dtests=true
 	@python3 tools/guest.py build-asan
 	@$(IN_TEST_ENV) python tools/run_tests.py build-asan unit system attack
+
+attack: build ## the attacks alone: tests/attack, one file for each
+	@$(MAKE) --no-print-directory test SUITES=attack
 
 fuzz: build ## run each fuzzer for FUZZ_SECONDS (60)
 	@tools/system_packages.sh test

@@ -1,0 +1,99 @@
+/*
+ * `vitrine-cell-probe`: vitrine-cell with a guest that is native code from the start, as one would
+ * be that has broken out of the engine completely. A program is a script in the language of
+ * probe.h. So is the file that is given as the core: it runs in the zygote, as a hostile package
+ * that is imported ahead would.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/limits.h"
+#include "guest/guest.h"
+#include "probe.h"
+#include "wire/wire.h"
+
+enum { SCRIPT_BYTES_MAX = 1 << 20 };
+
+struct guest {
+    const struct guest_sink *sink;
+};
+
+/* ---- Boot ------------------------------------------------------------------------------------ */
+
+static void zygote_say(void *context, struct span line)
+{
+    (void)context;
+    (void)fd_write_full(STDERR_FILENO, line.base, line.len);
+}
+
+int guest_boot(const struct guest_config *config, struct guest **out, struct err *err)
+{
+    cleanup_buf struct buf script;
+    const struct probe_voice voice = {.say = zygote_say};
+    buf_init(&script, SCRIPT_BYTES_MAX);
+    if (fd_read_file(config->core_path, &script, err) != 0) {
+        return -1;
+    }
+    probe_run(&voice, buf_span(&script));
+    *out = calloc(1, sizeof **out);
+    return *out != NULL ? 0 : err_set(err, ERR_MEMORY, "no memory");
+}
+
+void guest_free(struct guest *guest)
+{
+    free(guest);
+}
+
+const char *guest_python_version(const struct guest *guest)
+{
+    (void)guest;
+    return "0.0.1";
+}
+
+const char *guest_engine_version(void)
+{
+    return "probe 1.0";
+}
+
+/* ---- The run --------------------------------------------------------------------------------- */
+
+void guest_interrupt(struct guest *guest)
+{
+    (void)guest;
+}
+
+int guest_rehearse(struct guest *guest, struct err *err)
+{
+    (void)guest;
+    (void)err;
+    return 0;
+}
+
+static void cell_say(void *context, struct span line)
+{
+    const struct guest *guest = context;
+    (void)guest->sink->output(guest->sink->context, 0, line);
+}
+
+void guest_run(struct guest *guest, struct span request, const struct guest_sink *sink,
+               struct guest_end *end)
+{
+    const struct probe_voice voice = {.context = guest, .say = cell_say};
+    struct span code = {0};
+    struct wire_field field;
+    *end = (struct guest_end){.reason = WIRE_END_RETURNED};
+    guest->sink = sink;
+    while (wire_next(&request, &field) > 0) {
+        code = field.number == WIRE_REQUEST_CODE ? field.value : code;
+    }
+    probe_run(&voice, code);
+
+    cleanup_buf struct buf record;
+    buf_init(&record, LIMIT_CONTROL_FRAME_BYTES_MAX);
+    (void)wire_put(&record, WIRE_RESULT_STATUS, span_of("success"));
+    (void)wire_put_u32(&record, WIRE_RESULT_EXIT_CODE, 0);
+    (void)sink->result(sink->context, buf_span(&record));
+}
