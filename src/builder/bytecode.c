@@ -60,7 +60,11 @@ static int bytecode_make(void *context, struct err *err)
     buf_init(&script, FILE_BYTES_MAX);
     struct guest *guest = NULL;
     if (fd_read_file(job->script, &script, err) != 0 || buf_append_char(&script, '\0') != 0 ||
-        guest_boot_bare(&config, &guest, err) != 0) {
+        guest_load(&config, &guest, err) != 0) {
+        return -1;
+    }
+    if (guest_boot_bare(guest, err) != 0) {
+        guest_free(guest);
         return -1;
     }
     struct repack repack = {guest_files(guest), image_writer_new(IMAGE_MTIME_DEFAULT_S), err};

@@ -197,10 +197,13 @@ static int guest_start(void *context, struct err *err)
         .memory_bytes_max = LIMIT_MEMORY_BYTES_DEFAULT,
     };
     struct guest *guest = NULL;
-    if (guest_boot_bare(&config, &guest, err) != 0) {
+    if (guest_load(&config, &guest, err) != 0) {
         return -1;
     }
-    int result = workers_start(bytecode, guest, err);
+    int result = guest_boot_bare(guest, err);
+    if (result == 0) {
+        result = workers_start(bytecode, guest, err);
+    }
     guest_free(guest);
     return result;
 }

@@ -246,8 +246,8 @@ static int signals_open(struct zygote *zygote, struct err *err)
 static int prepare(struct zygote *zygote, const struct cell_options *options, struct err *err)
 {
     struct jail_filter *filter = NULL;
-    if (guest_boot(&options->guest, &zygote->life.guest, err) != 0 ||
-        signals_open(zygote, err) != 0) {
+    if (guest_load(&options->guest, &zygote->life.guest, err) != 0 ||
+        guest_boot(zygote->life.guest, err) != 0 || signals_open(zygote, err) != 0) {
         return -1;
     }
     if (zygote->life.jail == CELL_JAIL_FULL &&

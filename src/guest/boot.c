@@ -223,11 +223,10 @@ static int modules_map(struct guest *guest, const struct guest_config *config, s
                : 0;
 }
 
-static int engine_start(struct guest *guest, const struct guest_config *config, struct err *err)
+static int engine_start(struct guest *guest, struct err *err)
 {
     struct guest_addr data[DATA];
-    if (engine_new(false, &guest->engine, err) != 0 || modules_map(guest, config, err) != 0 ||
-        engine_store_new(guest->engine, config->memory_bytes_max, &guest->store, err) != 0 ||
+    if (engine_store_new(guest->engine, guest->memory_bytes_max, &guest->store, err) != 0 ||
         core_instantiate(guest, &guest->core_instance, err) != 0 ||
         exports_find(guest, guest->core_instance, err) != 0 ||
         data_find(guest, guest->core_instance, data, err) != 0 ||
@@ -266,7 +265,7 @@ static int images_map(struct guest *guest, const char *const *paths, struct err 
     return 0;
 }
 
-static int files_start(struct guest *guest, const struct guest_config *config, struct err *err)
+static int files_map(struct guest *guest, const struct guest_config *config, struct err *err)
 {
     guest->images = calloc(IMAGES_MAX, sizeof *guest->images);
     if (guest->images == NULL) {
@@ -436,26 +435,23 @@ static int function_find(struct guest *guest, const char *module_name, const cha
 }
 
 /* Tells the runner what to import ahead (python/vitrine/preload.py). */
-static int preload_name(struct guest *guest, const char *names, struct err *err)
+static int preload_name(struct guest *guest, struct err *err)
 {
     char source[LIMIT_PRELOAD_BYTES_MAX + 128];
-    const size_t len = strlen(names);
-    if (len > LIMIT_PRELOAD_BYTES_MAX || strspn(names, PRELOAD_CHARACTERS) != len) {
-        return err_set(err, ERR_USAGE, "no list of modules to import ahead: %.100s", names);
-    }
-    snprintf(source, sizeof source, "__import__('vitrine.preload').preload.names = '%s'", names);
+    snprintf(source, sizeof source, "__import__('vitrine.preload').preload.names = '%s'",
+             guest->preload);
     return guest_execute(guest, source, err);
 }
 
-static int runner_start(struct guest *guest, int warm, struct err *err)
+static int runner_start(struct guest *guest, struct err *err)
 {
     uint32_t prepare = 0;
-    uint32_t is_warm = warm != 0 ? 1 : 0;
+    uint32_t is_warm = guest->is_warm ? 1 : 0;
     uint32_t flag = 0;
     uint32_t done = 0;
     if (function_find(guest, "vitrine.runner", "step", &guest->step_function, err) != 0 ||
         function_find(guest, "vitrine.runner", "prepare", &prepare, err) != 0 ||
-        (warm != 0 &&
+        (guest->is_warm &&
          function_find(guest, "vitrine.rehearsal", "rewind", &guest->rewind_function, err) != 0) ||
         guest_call(guest, GUEST_PYBOOL_FROMLONG, &is_warm, 1, &flag, err) != 0) {
         return -1;
@@ -493,7 +489,20 @@ static int version_read(struct guest *guest, struct err *err)
 /* ---- The whole ---------------------------------------------------------------------------------
  */
 
-int guest_boot_bare(const struct guest_config *config, struct guest **out, struct err *err)
+static int preload_copy(struct guest *guest, const char *names, struct err *err)
+{
+    if (names == NULL) {
+        return 0;
+    }
+    const size_t len = strlen(names);
+    if (len > LIMIT_PRELOAD_BYTES_MAX || strspn(names, PRELOAD_CHARACTERS) != len) {
+        return err_set(err, ERR_USAGE, "no list of modules to import ahead: %.100s", names);
+    }
+    guest->preload = strdup(names);
+    return guest->preload != NULL ? 0 : err_set(err, ERR_MEMORY, "no memory");
+}
+
+int guest_load(const struct guest_config *config, struct guest **out, struct err *err)
 {
     struct guest *guest = calloc(1, sizeof *guest);
     if (guest == NULL) {
@@ -501,34 +510,36 @@ int guest_boot_bare(const struct guest_config *config, struct guest **out, struc
     }
     guest->zone = zone_utc();
     guest->memory_bytes_max = config->memory_bytes_max;
+    guest->is_warm = config->warm != 0;
     buf_init(&guest->handles, LIMIT_HANDLES_BYTES_MAX);
-    if (files_start(guest, config, err) != 0 || engine_start(guest, config, err) != 0 ||
-        python_start(guest, err) != 0 || version_read(guest, err) != 0) {
+    if (preload_copy(guest, config->preload, err) != 0 || files_map(guest, config, err) != 0 ||
+        engine_new(false, &guest->engine, err) != 0 || modules_map(guest, config, err) != 0) {
         guest_free(guest);
-        return -1;
+        return err_prefix(err, "loading the guest");
     }
     *out = guest;
     return 0;
 }
 
-int guest_boot(const struct guest_config *config, struct guest **out, struct err *err)
+int guest_boot_bare(struct guest *guest, struct err *err)
 {
-    struct guest *guest;
-    if (guest_boot_bare(config, &guest, err) != 0) {
-        return err_prefix(err, "starting the guest");
+    return engine_start(guest, err) != 0 || python_start(guest, err) != 0 ||
+                   version_read(guest, err) != 0
+               ? err_prefix(err, "starting the guest")
+               : 0;
+}
+
+int guest_boot(struct guest *guest, struct err *err)
+{
+    if (guest_boot_bare(guest, err) != 0) {
+        return -1;
     }
-    if ((config->preload != NULL && preload_name(guest, config->preload, err) != 0) ||
-        runner_start(guest, config->warm, err) != 0) {
-        guest_free(guest);
+    if ((guest->preload != NULL && preload_name(guest, err) != 0) ||
+        runner_start(guest, err) != 0) {
         return err_prefix(err, "starting the runner");
     }
     /* The first run of all fills caches that every cell then finds filled. */
-    if (config->warm && guest_rehearse(guest, err) != 0) {
-        guest_free(guest);
-        return -1;
-    }
-    *out = guest;
-    return 0;
+    return guest->is_warm ? guest_rehearse(guest, err) : 0;
 }
 
 void guest_free(struct guest *guest)
@@ -548,6 +559,7 @@ void guest_free(struct guest *guest)
     }
     free(guest->images);
     free(guest->missing);
+    free(guest->preload);
     ffi_free(guest->ffi);
     buf_free(&guest->answer);
     free(guest);

@@ -1,10 +1,11 @@
 /*
  * CPython on the wasm engine: boot, run one request, interrupt. Used by `vitrine-cell` and by
- * `vitrine-precompile`. Life: guest_boot (zygote), then fork, then perhaps
+ * `vitrine-precompile`. Life: guest_load, guest_boot (zygote), then fork, then perhaps
  * guest_rehearse, then guest_run once (cell).
  *
  * A guest is one value: linear memory, globals, table, file system and open files hang from
- * `struct guest` alone. Nothing here opens a host file after guest_boot has returned.
+ * `struct guest` alone. Nothing here opens a host file after guest_load has returned, and no code
+ * of a guest's runs before that.
  */
 #ifndef GUEST_GUEST_H
 #define GUEST_GUEST_H
@@ -35,9 +36,12 @@ struct guest_config {
                             that fails is left to the program */
 };
 
-/* Boots CPython up to an imported runner. On success *out is owned by the caller until
- * guest_free. Takes 20 to 30 ms; a warm guest about 100 ms. */
-int guest_boot(const struct guest_config *config, struct guest **out, struct err *err);
+/* Opens, checks and maps all the files. On success *out is owned by the caller until guest_free. */
+int guest_load(const struct guest_config *config, struct guest **out, struct err *err);
+
+/* Boots CPython up to an imported runner. Takes 20 to 30 ms; a warm guest about 100 ms. After -1
+ * the guest is good for guest_free alone. */
+int guest_boot(struct guest *guest, struct err *err);
 void guest_free(struct guest *guest);
 
 /* "3.14.0" and "wasmtime 50.0.1"; borrowed, static. */
@@ -93,7 +97,7 @@ enum { GUEST_CORE_EXPORTS_MAX = 64 };
 void guest_core_exports(const char *names[GUEST_CORE_EXPORTS_MAX]);
 
 /* As guest_boot, without a runner: for images that have none yet. `warm` is ignored. */
-int guest_boot_bare(const struct guest_config *config, struct guest **out, struct err *err);
+int guest_boot_bare(struct guest *guest, struct err *err);
 
 /* Executes Python source in __main__; its output goes to this process's standard error. -1 when it
  * raised (the traceback has been printed) or trapped. */

@@ -89,6 +89,9 @@ struct guest {
     struct buf handles;           /* what dlopen gave out (abi/dlopen.c) */
     struct ffi *ffi;              /* callbacks (abi/ffi.h); NULL while there are none */
 
+    bool is_warm;  /* as configured */
+    char *preload; /* likewise, or NULL; owned */
+
     uint64_t memory_bytes_max; /* of the request under way; at boot the ceiling */
     uint32_t step_function;    /* PyObject * of vitrine.runner.step */
     uint32_t rewind_function;  /* PyObject * of vitrine.rehearsal.rewind; 0 in a cold guest */

@@ -49,6 +49,7 @@ struct guest {
     struct buf value;
     struct buf need;
     char environment[LINE_MAX_BYTES];
+    const char *preload;
 };
 
 static void sleep_ms(unsigned ms)
@@ -104,7 +105,7 @@ static void import_ahead(const char *names)
     }
 }
 
-int guest_boot(const struct guest_config *config, struct guest **out, struct err *err)
+int guest_load(const struct guest_config *config, struct guest **out, struct err *err)
 {
     if (file_boot(config->core_path, err) != 0) {
         return -1;
@@ -116,9 +117,6 @@ int guest_boot(const struct guest_config *config, struct guest **out, struct err
             return -1;
         }
     }
-    if (config->preload != NULL) {
-        import_ahead(config->preload);
-    }
     *out = calloc(1, sizeof **out);
     if (*out == NULL) {
         return err_set(err, ERR_MEMORY, "no memory");
@@ -126,6 +124,16 @@ int guest_boot(const struct guest_config *config, struct guest **out, struct err
     snprintf((*out)->environment, sizeof(*out)->environment, "image=%s modules=%s preload=%s", last,
              config->modules_path != NULL ? config->modules_path : "",
              config->preload != NULL ? config->preload : "");
+    (*out)->preload = config->preload;
+    return 0;
+}
+
+int guest_boot(struct guest *guest, struct err *err)
+{
+    (void)err;
+    if (guest->preload != NULL) {
+        import_ahead(guest->preload);
+    }
     return 0;
 }
 

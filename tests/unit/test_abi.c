@@ -256,7 +256,7 @@ static int body(void *context, struct err *err)
     snprintf(core, sizeof core, "%s/core.cwasm", dir);
     const struct guest_config config = {
         .core_path = core, .image_paths = images, .memory_bytes_max = 128 * MIB};
-    if (guest_boot_bare(&config, &guest, err) != 0) {
+    if (guest_load(&config, &guest, err) != 0 || guest_boot_bare(guest, err) != 0) {
         return -1;
     }
     for (size_t i = 0; i < sizeof trap_signals / sizeof *trap_signals; i++) {

@@ -205,7 +205,7 @@ static int set_up(void **state)
                                         .image_paths = images,
                                         .memory_bytes_max = 128 * MIB,
                                         .modules_path = modules_path};
-    if (guest_boot_bare(&config, &guest, &err) != 0) {
+    if (guest_load(&config, &guest, &err) != 0 || guest_boot_bare(guest, &err) != 0) {
         fail_msg("%s", err.text);
     }
     file_put("/tmp/pack/libs/libbase.so", record_of("base"));

@@ -19,6 +19,7 @@ enum { SCRIPT_BYTES_MAX = 1 << 20 };
 
 struct guest {
     const struct guest_sink *sink;
+    struct buf script; /* for the zygote */
 };
 
 /* ---- Boot ------------------------------------------------------------------------------------ */
@@ -29,22 +30,35 @@ static void zygote_say(void *context, struct span line)
     (void)fd_write_full(STDERR_FILENO, line.base, line.len);
 }
 
-int guest_boot(const struct guest_config *config, struct guest **out, struct err *err)
+int guest_load(const struct guest_config *config, struct guest **out, struct err *err)
 {
-    cleanup_buf struct buf script;
-    const struct probe_voice voice = {.say = zygote_say};
-    buf_init(&script, SCRIPT_BYTES_MAX);
-    if (fd_read_file(config->core_path, &script, err) != 0) {
+    struct guest *guest = calloc(1, sizeof *guest);
+    if (guest == NULL) {
+        return err_set(err, ERR_MEMORY, "no memory");
+    }
+    buf_init(&guest->script, SCRIPT_BYTES_MAX);
+    if (fd_read_file(config->core_path, &guest->script, err) != 0) {
+        guest_free(guest);
         return -1;
     }
-    probe_run(&voice, buf_span(&script));
-    *out = calloc(1, sizeof **out);
-    return *out != NULL ? 0 : err_set(err, ERR_MEMORY, "no memory");
+    *out = guest;
+    return 0;
+}
+
+int guest_boot(struct guest *guest, struct err *err)
+{
+    const struct probe_voice voice = {.say = zygote_say};
+    (void)err;
+    probe_run(&voice, buf_span(&guest->script));
+    return 0;
 }
 
 void guest_free(struct guest *guest)
 {
-    free(guest);
+    if (guest != NULL) {
+        buf_free(&guest->script);
+        free(guest);
+    }
 }
 
 const char *guest_python_version(const struct guest *guest)
