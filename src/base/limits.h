@@ -48,6 +48,7 @@
 #define LIMIT_REQUEST_FRAME_BYTES_MAX (32 * MIB)
 #define LIMIT_RESULT_FRAME_BYTES_MAX  (LIMIT_RESULT_BYTES_MAX + 4 * MIB)
 #define LIMIT_OUTPUT_FRAME_BYTES_MAX  (64 * KIB)
+#define LIMIT_OUTPUT_DELAY_MS         50ULL /* output is gathered for so long, at most */
 #define LIMIT_CONTROL_FRAME_BYTES_MAX (4 * KIB)
 #define LIMIT_RECORD_FIELDS_MAX       4096U
 

@@ -1,6 +1,5 @@
 #include "cell/life.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -13,6 +12,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "cell/outlet.h"
 #include "wire/wire.h"
 
 enum {
@@ -22,19 +22,12 @@ enum {
 
     REQUEST_CHUNK_BYTES = 65536,
     REQUEST_TOUCHED_BYTES = 8192,
-    TAIL_BYTES_MAX = 65536, /* a result up to this size travels in one write with END */
-};
-
-/* What leaves the cell. */
-struct outlet {
-    uint64_t output_bytes_left;
-    uint32_t limits;
-    struct buf tail; /* frames that wait for END */
 };
 
 /* What a request allows, as far as the cell itself sees to it. */
 struct allowance {
     uint64_t wall_ms;
+    uint64_t cpu_ms; /* one thread runs, so the wall time limits it as well */
     uint64_t memory_bytes;
     uint64_t output_bytes;
     uint64_t file_bytes;
@@ -57,7 +50,7 @@ int life_prepare_signals(struct guest *guest)
 {
     interruptible_guest = guest;
     struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART | SA_ONSTACK};
-    return sigaction(SIGUSR1, &action, NULL);
+    return sigaction(SIGUSR1, &action, NULL) != 0 ? -1 : outlet_prepare_signals(guest);
 }
 
 /* The zygote keeps its signals blocked; handlers are inherited. */
@@ -103,6 +96,7 @@ static int allowance_read(struct span record, struct allowance *out)
 {
     *out = (struct allowance){
         .wall_ms = LIMIT_WALL_MS_DEFAULT,
+        .cpu_ms = LIMIT_WALL_MS_MAX,
         .memory_bytes = LIMIT_MEMORY_BYTES_DEFAULT,
         .output_bytes = LIMIT_OUTPUT_BYTES_DEFAULT,
         .file_bytes = LIMIT_FILE_BYTES_DEFAULT,
@@ -113,6 +107,7 @@ static int allowance_read(struct span record, struct allowance *out)
         int result = 0;
         switch (field.number) {
         case WIRE_REQUEST_WALL_MS: result = wire_get_u64(field.value, &out->wall_ms); break;
+        case WIRE_REQUEST_CPU_MS: result = wire_get_u64(field.value, &out->cpu_ms); break;
         case WIRE_REQUEST_MEMORY_BYTES:
             result = wire_get_u64(field.value, &out->memory_bytes);
             break;
@@ -134,28 +129,20 @@ static int allowance_read(struct span record, struct allowance *out)
 
 static int sink_output(void *context, int is_stderr, struct span bytes)
 {
-    struct outlet *outlet = context;
-    assert(bytes.len <= LIMIT_OUTPUT_FRAME_BYTES_MAX);
-    struct span part = bytes;
-    if (part.len > outlet->output_bytes_left) {
-        part.len = (size_t)outlet->output_bytes_left;
-        outlet->limits |= WIRE_LIMIT_OUTPUT;
-    }
-    outlet->output_bytes_left -= part.len;
-    if (part.len > 0 &&
-        wire_send(JAIL_SOCKET_FD, is_stderr ? WIRE_STDERR : WIRE_STDOUT, part) != 0) {
-        return -1;
-    }
-    return part.len == bytes.len ? 0 : -1;
+    (void)context;
+    return outlet_output(is_stderr, bytes);
 }
 
 static int sink_result(void *context, struct span record)
 {
-    struct outlet *outlet = context;
-    if (wire_append_frame(&outlet->tail, WIRE_RESULT, record) == 0) {
-        return 0;
-    }
-    return wire_send(JAIL_SOCKET_FD, WIRE_RESULT, record);
+    (void)context;
+    return outlet_result(record);
+}
+
+static void sink_flush(void *context)
+{
+    (void)context;
+    (void)outlet_flush(); /* the next output is told when it failed */
 }
 
 /* Reads one FETCHED from the socket, and appends its payload to `answer`. The deadline is the
@@ -181,7 +168,9 @@ static int fetched_read(struct buf *answer)
 static int sink_fetch(void *context, struct span question, struct buf *answer)
 {
     (void)context;
-    return wire_send(JAIL_SOCKET_FD, WIRE_FETCH, question) == 0 ? fetched_read(answer) : -1;
+    return outlet_flush() == 0 && wire_send(JAIL_SOCKET_FD, WIRE_FETCH, question) == 0
+               ? fetched_read(answer)
+               : -1;
 }
 
 static uint64_t cpu_us(void)
@@ -191,26 +180,21 @@ static uint64_t cpu_us(void)
     return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
 
-static void end_send(struct outlet *outlet, const struct guest_end *end, uint64_t used_cpu_us,
-                     uint64_t wall_us)
+static void end_send(const struct guest_end *end, uint64_t used_cpu_us, uint64_t wall_us)
 {
     cleanup_buf struct buf record;
     buf_init(&record, LIMIT_CONTROL_FRAME_BYTES_MAX);
-    uint32_t reason =
-        (outlet->limits & WIRE_LIMIT_OUTPUT) != 0 ? (uint32_t)WIRE_END_LIMIT : end->reason;
-    if (wire_put_u32(&record, WIRE_END_REASON, reason) != 0 ||
-        wire_put_u32(&record, WIRE_END_EXIT_CODE, (uint32_t)end->exit_code) != 0 ||
-        wire_put_u32(&record, WIRE_END_LIMITS, end->limits | outlet->limits) != 0 ||
-        wire_put(&record, WIRE_END_DETAIL, span_of(end->detail)) != 0 ||
-        wire_put_u64(&record, WIRE_END_CPU_US, used_cpu_us) != 0 ||
-        wire_put_u64(&record, WIRE_END_WALL_US, wall_us) != 0 ||
-        wire_put_u64(&record, WIRE_END_MEMORY_BYTES, end->memory_bytes) != 0) {
-        return; /* no memory: the pool sees a cell that died without END */
-    }
-    outlet->tail.bytes_max += WIRE_HEADER_BYTES + record.len;
-    if (wire_append_frame(&outlet->tail, WIRE_END, buf_span(&record)) == 0) {
-        (void)fd_write_full(JAIL_SOCKET_FD, outlet->tail.base, outlet->tail.len);
-    }
+    uint32_t limits = outlet_limits_hit();
+    uint32_t reason = (limits & WIRE_LIMIT_OUTPUT) != 0 ? (uint32_t)WIRE_END_LIMIT : end->reason;
+    if (wire_put_u32(&record, WIRE_END_REASON, reason) == 0 &&
+        wire_put_u32(&record, WIRE_END_EXIT_CODE, (uint32_t)end->exit_code) == 0 &&
+        wire_put_u32(&record, WIRE_END_LIMITS, end->limits | limits) == 0 &&
+        wire_put(&record, WIRE_END_DETAIL, span_of(end->detail)) == 0 &&
+        wire_put_u64(&record, WIRE_END_CPU_US, used_cpu_us) == 0 &&
+        wire_put_u64(&record, WIRE_END_WALL_US, wall_us) == 0 &&
+        wire_put_u64(&record, WIRE_END_MEMORY_BYTES, end->memory_bytes) == 0) {
+        outlet_end(buf_span(&record));
+    } /* else no memory: the pool sees a cell that died without END */
 }
 
 /* ---- The life -------------------------------------------------------------------------------- */
@@ -220,7 +204,9 @@ static struct jail_limits limits_of(const struct allowance *allowance, size_t re
     return (struct jail_limits){
         .data_bytes = allowance->memory_bytes + allowance->file_bytes + request_bytes +
                       LIMIT_CELL_OVERHEAD_BYTES,
-        .cpu_s = allowance->wall_ms / 1000 + LIMIT_CELL_CPU_MARGIN_S,
+        .cpu_s = (allowance->cpu_ms < allowance->wall_ms ? allowance->cpu_ms : allowance->wall_ms) /
+                     1000 +
+                 LIMIT_CELL_CPU_MARGIN_S,
     };
 }
 
@@ -229,6 +215,7 @@ static int jail_enter(const struct life *life, int socket_fd, struct jail_limits
     struct err err;
     const struct allowance most = {
         .wall_ms = LIMIT_WALL_MS_MAX,
+        .cpu_ms = LIMIT_WALL_MS_MAX,
         .memory_bytes = life->memory_bytes_max,
         .file_bytes = LIMIT_FILE_BYTES_MAX,
     };
@@ -247,17 +234,20 @@ static void request_run(const struct life *life, struct span record,
 {
     uint64_t start_us = clock_monotonic_us();
     uint64_t start_cpu_us = cpu_us();
-    struct outlet outlet = {.output_bytes_left = allowance->output_bytes};
-    buf_init(&outlet.tail, TAIL_BYTES_MAX);
+    const struct outlet_limits limits = {
+        .output_bytes = allowance->output_bytes,
+        .cpu_ms = allowance->cpu_ms < allowance->wall_ms ? allowance->cpu_ms : 0,
+    };
     const struct guest_sink sink = {
-        .context = &outlet,
         .output = sink_output,
         .result = sink_result,
+        .flush = sink_flush,
         .fetch = allowance->may_fetch == 1 ? sink_fetch : NULL,
     };
     struct guest_end end;
+    outlet_open(&limits);
     guest_run(life->guest, record, &sink, &end);
-    end_send(&outlet, &end, cpu_us() - start_cpu_us, clock_monotonic_us() - start_us);
+    end_send(&end, cpu_us() - start_cpu_us, clock_monotonic_us() - start_us);
 }
 
 /* Whether the pool sends something within a moment. When it does, cells are used as fast as they

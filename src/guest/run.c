@@ -82,6 +82,13 @@ int64_t guest_write_stderr(void *context, const char *bytes, size_t len)
     return write_output(context, 1, bytes, len);
 }
 
+void guest_flush(const struct guest *guest)
+{
+    if (guest->sink != NULL && guest->sink->flush != NULL) {
+        guest->sink->flush(guest->sink->context);
+    }
+}
+
 /* The limits that the platform itself holds; the rest are the cell's and the runner's. */
 static void limits_set(struct guest *guest, struct span request)
 {

@@ -125,6 +125,9 @@ int guest_call(struct guest *guest, enum guest_function function, const uint32_t
  * For host functions in which the guest sleeps. True when there was one. */
 bool guest_take_interrupt(struct guest *guest);
 
+/* Sends off what the program has written. For host functions in which the guest sleeps. */
+void guest_flush(const struct guest *guest);
+
 /* Notes why the guest has to stop; only the first reason counts. Returns -1, for the host function
  * that unwinds the guest with it. */
 int guest_stop(struct guest *guest, uint32_t reason, int32_t exit_code, const char *format, ...)

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -48,6 +49,8 @@ static const struct rule allowed[] = {
     {SCMP_SYS(nanosleep), ALLOW, {{0}}},
     {SCMP_SYS(restart_syscall), ALLOW, {{0}}},
     {SCMP_SYS(getrandom), ALLOW, {{0}}},
+    {SCMP_SYS(setitimer), ALLOW, {ARG_IS(0, ITIMER_REAL)}}, /* output that waits */
+    {SCMP_SYS(setitimer), ALLOW, {ARG_IS(0, ITIMER_PROF)}}, /* CPU time */
 
     /* Signals that come in: the interrupt, a trap of the engine. A fault that is no
      * trap is given back to the kernel by the engine's handler. */

@@ -50,6 +50,11 @@ static void write_u32(char *bytes, uint32_t value)
     }
 }
 
+void wire_set_payload_bytes(char header[WIRE_HEADER_BYTES], uint32_t payload_bytes)
+{
+    write_u32(header, payload_bytes);
+}
+
 static void header_write(char bytes[WIRE_HEADER_BYTES], enum wire_type type, uint32_t payload_bytes)
 {
     memset(bytes, 0, WIRE_HEADER_BYTES);

@@ -80,6 +80,9 @@ const struct wire_frame_rule *wire_rule(uint8_t type);
 /* In EXITED, where the wait status is: there was no process, because fork failed. */
 #define WIRE_EXITED_NOT_FORKED 0xFFFFFFFFu
 
+/* The exit status of a cell's process whose CPU time is over, and that could not be interrupted. */
+#define WIRE_EXIT_CPU 152
+
 /* Numbers of fields; "u32", "u64" are little-endian, "text" is UTF-8, "json" is UTF-8 JSON. */
 enum wire_request_field {
     WIRE_REQUEST_CODE = 1,       /* bytes: the source, as the user gave it */
@@ -222,6 +225,9 @@ enum wire_jail {
 /* Appends one frame's header. The payload follows by buf_append or by a writev of the caller. */
 int wire_append_header(struct buf *out, enum wire_type type, uint32_t payload_bytes);
 int wire_append_frame(struct buf *out, enum wire_type type, struct span payload);
+
+/* For a payload that has grown since its header was appended. */
+void wire_set_payload_bytes(char header[WIRE_HEADER_BYTES], uint32_t payload_bytes);
 
 /* Writes header and payload to a blocking or non-blocking socket, whole. 0, or -1 with errno. */
 int wire_send(int fd, enum wire_type type, struct span payload);

@@ -238,6 +238,9 @@ static void command_request(struct guest *guest, const char *name, const char *t
 static void command_wait(struct guest *guest, const char *name, const char *text)
 {
     bool is_sleep = strcmp(name, "sleep") == 0;
+    if (is_sleep) {
+        guest->sink->flush(guest->sink->context);
+    }
     unsigned left_ms = is_sleep ? (unsigned)strtoul(text, NULL, 10) : 1;
     while (left_ms > 0) {
         if (atomic_exchange(&guest->interrupted, 0) != 0) {
@@ -310,8 +313,8 @@ static void command_end(struct guest *guest, const char *name, const char *text)
 
 static void command_forge(struct guest *guest, const char *name, const char *text)
 {
-    (void)guest;
     (void)text;
+    guest->sink->flush(guest->sink->context);
     if (strcmp(name, "junk") == 0) {
         (void)fd_write_full(CELL_FD, "HTTP/1.1 200 OK\r\n", 17);
         return;
@@ -355,6 +358,7 @@ static void command_ask(struct guest *guest, const char *name, const char *text)
 static void command_forge_ask(struct guest *guest, const char *name, const char *text)
 {
     struct buf frames;
+    guest->sink->flush(guest->sink->context);
     buf_init(&frames, LINE_MAX_BYTES);
     (void)wire_append_frame(&frames, WIRE_FETCH, span_of(text));
     if (strcmp(name, "ask-twice") == 0) {

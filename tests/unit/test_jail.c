@@ -97,6 +97,7 @@ static const long golden[] = {
     SYS_clock_getres,
     SYS_nanosleep,
     SYS_clock_nanosleep,
+    SYS_setitimer,
 
     SYS_getrandom,
     SYS_rt_sigreturn,
@@ -212,7 +213,9 @@ static void arguments_decide(void **state)
         {true, {SYS_futex, {PAGE, FUTEX_WAKE_PRIVATE, 1}}},
         {false, {SYS_futex, {PAGE, FUTEX_WAKE, 1}}},
         {false, {SYS_futex, {PAGE, FUTEX_CMP_REQUEUE_PI, 1}}},
-        {false, {SYS_setitimer, {ITIMER_REAL, 0, 0}}},
+        {true, {SYS_setitimer, {ITIMER_REAL, 0, 0}}},
+        {true, {SYS_setitimer, {ITIMER_PROF, 0, 0}}},
+        {false, {SYS_setitimer, {ITIMER_VIRTUAL, 0, 0}}},
         {true, {SYS_rt_sigaction, {SIGSEGV, 0, 0, 8}}},
         {false, {SYS_rt_sigaction, {SIGUSR1, 0, 0, 8}}},
         {true, {SYS_prlimit64, {0, RLIMIT_DATA, PAGE, 0}}},

@@ -120,7 +120,7 @@ static void crashes_say_what_happened(void **state)
         {"print a\ntwice", 125, "broke the protocol: it sent a second result"},
         {"print a\njunk", 125, "broke the protocol: it sent a frame"},
         {"print a\nmore-after-end", 125, "broke the protocol: it sent more after its end"},
-        {"print a\nabort", is_jailed ? 128 + SIGSYS : 128 + SIGABRT, abort_text},
+        {"print a\nsleep 1\nabort", is_jailed ? 128 + SIGSYS : 128 + SIGABRT, abort_text},
     };
     pool_start("ok", 2, 2);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -144,9 +144,9 @@ static void crimes_are_killed(void **state)
         const char *code;
         const char *text;
     } rows[] = {
-        {"print a\nsegv", "killed by SIGSEGV"},
-        {"print a\nconnect", "killed by SIGSYS, for a system call that the jail forbids"},
-        {"print a\nopen", "killed by SIGSYS, for a system call that the jail forbids"},
+        {"print a\nsleep 1\nsegv", "killed by SIGSEGV"},
+        {"print a\nsleep 1\nconnect", "killed by SIGSYS, for a system call that the jail forbids"},
+        {"print a\nsleep 1\nopen", "killed by SIGSYS, for a system call that the jail forbids"},
     };
     pool_start("ok", 2, 2);
     for (size_t i = 0; is_jailed && i < sizeof rows / sizeof *rows; i++) {

@@ -379,6 +379,7 @@ static int file_poll(void *context, union engine_value *values)
     int64_t ready = poll_once(guest, list, count);
     uint64_t start = outside_clock_ns(OUTSIDE_MONOTONIC);
     uint64_t wait_ns = timeout_ms < 0 ? UINT64_MAX : (uint64_t)timeout_ms * 1000000u;
+    guest_flush(guest);
     while (ready == 0 && !guest_take_interrupt(guest)) {
         uint64_t waited = outside_clock_ns(OUTSIDE_MONOTONIC) - start;
         if (waited >= wait_ns) {

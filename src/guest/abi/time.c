@@ -72,6 +72,7 @@ static int now_ms(void *context, union engine_value *values)
     struct guest *guest = context;
     uint64_t now = outside_clock_ns(OUTSIDE_MONOTONIC);
     if (now - guest->now_asked_ns < SLEEP_STEP_NS) {
+        guest_flush(guest);
         outside_sleep_ns(SLEEP_STEP_NS);
         now = outside_clock_ns(OUTSIDE_MONOTONIC);
     }
