@@ -13,6 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 
 import fetcher
 from driver import Program
+from probe import ProbeZygote
+from target import Target
 from victim import Victim
 
 
@@ -52,3 +54,26 @@ def grammar_victim(
         with Victim(world, vitrine) as running:
             yield running
             running.check_unharmed()
+
+
+@pytest.fixture
+def target(tmp_path: Path, vitrine: Program) -> Iterator[Target]:
+    """The real server with canaries around it. After the attack it must be as it was before."""
+    with Target(tmp_path, vitrine) as running:
+        yield running
+        running.check_unharmed()
+
+
+@pytest.fixture
+def broken_out(tmp_path: Path, vitrine: Program) -> Iterator[Target]:
+    """The same where native code runs in the guest's place; see probe/probe.h."""
+    with Target(tmp_path, vitrine, probe=True) as running:
+        yield running
+        running.check_unharmed()
+
+
+@pytest.fixture(scope="session")
+def probe_zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProbeZygote]:
+    """Cells of native code, forked without the pool."""
+    with ProbeZygote(tmp_path_factory.mktemp("probe")) as running:
+        yield running

@@ -152,7 +152,11 @@ class ProbeZygote:
         )
         theirs.close()
         self.end = ""
-        packet = self._receive()
+        try:
+            packet = self._receive()
+        except BaseException:
+            os.kill(self.pid, signal.SIGKILL)
+            raise
         self.is_ready = packet is not None and packet[0] == READY
         if not self.is_ready:
             self.wait()
@@ -254,3 +258,26 @@ def call(name: str, *arguments: object) -> str:
 def hexed(data: bytes) -> str:
     """Bytes as an argument."""
     return "#" + data.hex()
+
+
+# ---- In a zygote -------------------------------------------------------------------------------
+
+
+def trials(commands: Iterable[str]) -> str:
+    """A script that tries each command in a child of the zygote."""
+    return "".join(f"print :{i}\ntry {command}\n" for i, command in enumerate(commands))
+
+
+def try_in_zygote(folder: Path, commands: Iterable[str]) -> list[Spoken]:
+    """What became of each command in a zygote whose jail has closed, before it forks any cell."""
+    with ProbeZygote(folder, trials(commands)) as zygote:
+        said = zygote.said()
+    found: list[Spoken] = []
+    for said_line in said:
+        if re.fullmatch(r":\d+", said_line):
+            found.append(Spoken())
+        elif found and (ended := re.fullmatch(r"try: (\d+)", said_line)):
+            found[-1].end = status_text(int(ended[1]))
+        elif found:
+            found[-1].lines.append(said_line)
+    return found

@@ -1,15 +1,13 @@
 """Attack 7: native code tries every system call number, of x86-64, i386 and x32.
 
 Expected: exactly what docs/seccomp.md says, which is printed from the filters' own tables. What no
-row of it answers ends the process with SIGSYS. This holds in a cell, and in a zygote whose jail has
-closed, where code of a hostile package would run that is imported ahead.
+row of it answers ends the process with SIGSYS.
 """
 
 from __future__ import annotations
 
 import errno
 
-import pytest
 import seccomp
 from probe import NUMBERS, ProbeZygote, Spoken, numbers_of
 from seccomp import Arguments
@@ -44,12 +42,6 @@ def line(number: int, arguments: Arguments) -> str:
     return " ".join(["call", str(number), *map(str, arguments)])
 
 
-@pytest.fixture(scope="module")
-def zygote(tmp_path_factory: pytest.TempPathFactory) -> ProbeZygote:
-    with ProbeZygote(tmp_path_factory.mktemp("probe")) as running:
-        yield running
-
-
 def check_table(table: str, tried: list[tuple[int, Arguments]], found: list[Spoken]) -> None:
     """Compare what was found with what the page says."""
     rules = seccomp.tables()[table]
@@ -76,28 +68,28 @@ def numbers_to_try(table: str) -> list[tuple[int, Arguments]]:
     return tried + [(number, seccomp.ZEROES) for number in STRANGE]
 
 
-def test_every_number_in_a_cell(zygote: ProbeZygote) -> None:
+def test_every_number_in_a_cell(probe_zygote: ProbeZygote) -> None:
     tried = numbers_to_try("A cell")
     assert len(tried) > HIGHEST
-    check_table("A cell", tried, zygote.run_all(line(*attempt) for attempt in tried))
+    check_table("A cell", tried, probe_zygote.run_all(line(*attempt) for attempt in tried))
 
 
-def test_every_i386_number_in_a_cell(zygote: ProbeZygote) -> None:
+def test_every_i386_number_in_a_cell(probe_zygote: ProbeZygote) -> None:
     """SIGSEGV is the answer of kernels that have no such calls at all."""
     assert max(numbers_of("unistd_32.h").values()) < 512
-    found = zygote.run_all(f"int80 {number}" for number in range(512))
+    found = probe_zygote.run_all(f"int80 {number}" for number in range(512))
     assert {spoken.end for spoken in found} <= {KILLED, "SIGSEGV"}
 
 
-def test_every_x32_number_in_a_cell(zygote: ProbeZygote) -> None:
+def test_every_x32_number_in_a_cell(probe_zygote: ProbeZygote) -> None:
     assert max(numbers_of("unistd_x32.h").values()) < HIGHEST
-    found = zygote.run_all(line(X32 + number, seccomp.ZEROES) for number in range(HIGHEST))
+    found = probe_zygote.run_all(line(X32 + number, seccomp.ZEROES) for number in range(HIGHEST))
     assert {spoken.end for spoken in found} == {KILLED}
 
 
-def test_what_no_filter_sees_does_nothing(zygote: ProbeZygote) -> None:
+def test_what_no_filter_sees_does_nothing(probe_zygote: ProbeZygote) -> None:
     for number in BEYOND_FILTERS:
-        spoken = zygote.run(line(number, seccomp.ZEROES))
+        spoken = probe_zygote.run(line(number, seccomp.ZEROES))
         assert spoken.end in (KILLED, "SIGILL", "SIGSEGV") or spoken.results() in (
             [-errno.ENOSYS],
             [-errno.ENXIO],

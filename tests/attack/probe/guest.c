@@ -90,6 +90,7 @@ static void cell_say(void *context, struct span line)
 {
     const struct guest *guest = context;
     (void)guest->sink->output(guest->sink->context, 0, line);
+    guest->sink->flush(guest->sink->context); /* the next command may end the process */
 }
 
 void guest_run(struct guest *guest, struct span request, const struct guest_sink *sink,

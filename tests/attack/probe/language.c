@@ -21,6 +21,7 @@ enum {
     ARGS_MAX = 6,
     REGISTERS = 10,
     PAGE_BYTES = 65536,
+    CODE_PAGE_BYTES = 4096,
     STATUS_LIVES = 42,
     TRY_MS_MAX = 300,
 };
@@ -108,6 +109,9 @@ static long argument(struct machine *machine, const char *word)
     }
     if (strcmp(word, "@code") == 0) {
         return (long)(uintptr_t)harmless;
+    }
+    if (strcmp(word, "@code_page") == 0) {
+        return (long)((uintptr_t)harmless & ~(uintptr_t)(CODE_PAGE_BYTES - 1));
     }
     if (strcmp(word, "@pid") == 0) {
         return getpid();

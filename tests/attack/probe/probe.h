@@ -10,7 +10,8 @@
  * a forked child: "try: STATUS", a wait status; and what it says
  *
  * ARG is a number, rN, $ (the last result), @page (64 KiB to write in), @code (a function that
- * returns), @pid, @parent, 'TEXT or #HEX (an address with these bytes, a NUL behind them).
+ * returns), @code_page (where its page begins), @pid, @parent, 'TEXT or #HEX (the address of these
+ * bytes, with a NUL behind them).
  */
 #ifndef PROBE_H
 #define PROBE_H
