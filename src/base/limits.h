@@ -134,6 +134,7 @@
 #define LIMIT_BATCH_MESSAGES_MAX    64U      /* protocol 2025-03-26 */
 #define LIMIT_RESPONSE_BYTES_MAX    (256 * MIB)
 #define LIMIT_WRITE_QUEUE_BYTES_MAX (64 * MIB) /* past it, nothing is read and no log is sent */
+#define LIMIT_OUTPUT_WATCH_MS       50ULL      /* then: whether the client is still there */
 #define LIMIT_EOF_GRACE_MS          1000ULL    /* for calls that run when the client hangs up */
 #define LIMIT_START_GRACE_MS        10000ULL   /* the same while the zygote is still starting */
 #define LIMIT_INSTALL_GRACE_MS      60000ULL   /* the same while packages are being installed */

@@ -1,6 +1,7 @@
 #include "transport/stdio.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,10 +28,12 @@ struct stdio {
     bool out_is_file;
     int in_fd;
     int out_fd;
+    uv_timer_t watch;     /* of the output, once the input has ended */
     uv_fs_t read_request; /* for a file */
     bool is_file_busy;
     bool is_reading;
     bool has_ended;
+    bool has_told_failure;
     bool is_closing;
     bool is_skipping; /* inside a line that is too long */
     bool write_failed;
@@ -52,9 +55,33 @@ static void read_file_on(struct stdio *stdio);
 
 static void end_input(struct stdio *stdio, bool has_failed)
 {
-    if (!stdio->has_ended && !stdio->is_closing) {
+    bool is_news = !stdio->has_ended || (has_failed && !stdio->has_told_failure);
+    if (is_news && !stdio->is_closing) {
         stdio->has_ended = true;
+        stdio->has_told_failure = has_failed;
         stdio->events.ended(stdio->events.context, has_failed);
+    }
+}
+
+static void stop_reading(struct stdio *stdio);
+
+static void fail_writing(struct stdio *stdio)
+{
+    if (!stdio->write_failed) {
+        stdio->write_failed = true;
+        stop_reading(stdio);
+        end_input(stdio, true);
+    }
+}
+
+/* A client that has closed our input may wait for answers, or be gone. */
+static void on_watch(uv_timer_t *timer)
+{
+    struct stdio *stdio = timer->data;
+    struct pollfd out = {.fd = stdio->out_fd};
+    if (poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP)) != 0) {
+        uv_timer_stop(timer);
+        fail_writing(stdio);
     }
 }
 
@@ -114,6 +141,9 @@ static void take_end(struct stdio *stdio)
 {
     if (stdio->line.len > 0 || stdio->is_skipping) {
         finish_line(stdio, "", 0);
+    }
+    if (!stdio->is_closing) {
+        uv_timer_start(&stdio->watch, on_watch, 0, LIMIT_OUTPUT_WATCH_MS);
     }
     end_input(stdio, false);
 }
@@ -235,6 +265,9 @@ int stdio_open(uv_loop_t *loop, int in_fd, int out_fd, const struct stdio_events
          * to exit, so the little memory is left to it. */
         return -1;
     }
+    uv_timer_init(loop, &stdio->watch);
+    stdio->watch.data = stdio;
+    stdio->open_handles++;
     start_reading(stdio);
     *out = stdio;
     return 0;
@@ -244,15 +277,6 @@ bool stdio_is_congested(const struct stdio *stdio)
 {
     return !stdio->out_is_file &&
            uv_stream_get_write_queue_size(&stdio->out.stream) > LIMIT_WRITE_QUEUE_BYTES_MAX;
-}
-
-static void fail_writing(struct stdio *stdio)
-{
-    if (!stdio->write_failed) {
-        stdio->write_failed = true;
-        stop_reading(stdio);
-        end_input(stdio, true);
-    }
 }
 
 static void on_written(uv_write_t *request, int status)
@@ -331,6 +355,9 @@ static void finish_closing(struct stdio *stdio)
     }
     close_channel(&stdio->in, stdio->in_is_file);
     close_channel(&stdio->out, stdio->out_is_file);
+    if (!uv_is_closing((uv_handle_t *)&stdio->watch)) {
+        uv_close((uv_handle_t *)&stdio->watch, on_handle_closed);
+    }
     if (stdio->open_handles > 0) {
         return;
     }

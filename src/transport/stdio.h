@@ -25,7 +25,7 @@ struct stdio_events {
     void (*message)(void *context, struct span line);
     /* A line was too long and has been dropped. */
     void (*oversized)(void *context);
-    /* Input has ended (has_failed: or the client reads no more). At most once each way. */
+    /* Input has ended (has_failed: and the client reads no more). At most once each way. */
     void (*ended)(void *context, bool has_failed);
 };
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -91,7 +94,14 @@ def descriptors(pid: int) -> dict[int, str]:
 class Target:
     """`vitrine stdio`, to be attacked."""
 
-    def __init__(self, folder: Path, program: Program, *args: str, probe: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        program: Program,
+        *args: str,
+        probe: bool = False,
+        env: dict[str, str] | None = None,
+    ) -> None:
         self.secret = f"canary-{secrets.token_hex(16)}"
         self.file = folder / "secret"
         self.file.write_text(self.secret, encoding="ascii")
@@ -102,7 +112,7 @@ class Target:
         if probe:
             guest = guest_folder(folder / "guest")
             args = ("--cell", str(probe_program()), "--guest-dir", str(guest), *args)
-        environment = {"CANARY": self.secret, "TMPDIR": str(self.temporary)}
+        environment = {"CANARY": self.secret, "TMPDIR": str(self.temporary), **(env or {})}
         self.server = RawServer(program, *args, env=environment)
         self.server.initialize()
         self.seen: set[int] = set()
@@ -162,3 +172,40 @@ class Target:
         assert self.listeners.heard() == []
         assert self.file.read_text(encoding="ascii") == self.secret
         assert list(self.temporary.iterdir()) == []
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """/proc/PID/status."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return {name: text.strip() for name, text in (line.split(":", 1) for line in lines)}
+
+
+def parents_of(pids: set[int]) -> dict[int, int]:
+    """Of those that are still there."""
+    found = {}
+    for pid in pids:
+        with suppress(OSError):
+            found[pid] = int(status_of(pid)["PPid"])
+    return found
+
+
+def generations(server: int) -> dict[str, list[int]]:
+    """What runs below a server: what has no children is a cell, what has cells is a zygote."""
+    parents = parents_of(children_of(server))
+    cells = [pid for pid in parents if pid not in parents.values()]
+    zygotes = sorted({parents[pid] for pid in cells} - {server})
+    launchers = [pid for pid in parents if pid not in cells and pid not in zygotes]
+    return {"launcher": launchers, "zygote": zygotes, "cell": cells}
+
+
+@contextmanager
+def family(target: Target) -> Iterator[dict[str, list[int]]]:
+    """What runs below a server while a program does."""
+    code = "import time; time.sleep(1)"
+    running = threading.Thread(target=target.call, args=(code,))
+    running.start()
+    time.sleep(0.3)
+    try:
+        yield generations(target.pid)
+    finally:
+        running.join()

@@ -9,16 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-from driver import children_of
 from probe import ProbeZygote, call
-from target import Target, descriptors
+from target import Target, descriptors, family, status_of
 
 GUEST_ENVIRONMENT = {
     "HOME": "/home/vitrine",
@@ -34,39 +29,6 @@ GUEST_ENVIRONMENT = {
 COMMON = {0: "/dev/null", 1: "/dev/null", 2: "socket:", 3: "socket:"}
 # Of a zygote: the signals of its children, and the precompiled files, which stay mapped.
 ZYGOTE_KINDS = (r"anon_inode:\[signalfd\]", r".*/guest/\w+/[\w.]+\.cwasm", r"socket:\[\d+\]")
-
-
-def status_of(pid: int) -> dict[str, str]:
-    """/proc/PID/status."""
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    return {name: text.strip() for name, text in (line.split(":", 1) for line in lines)}
-
-
-def parent_of(pid: int) -> int:
-    return int(status_of(pid)["PPid"])
-
-
-@contextmanager
-def family(target: Target) -> Iterator[dict[str, list[int]]]:
-    """What runs below a server while a program does: launchers, zygotes, cells."""
-    code = "import time; time.sleep(1)"
-    running = threading.Thread(target=target.call, args=(code,))
-    running.start()
-    time.sleep(0.3)
-    try:
-        yield generations(target.pid)
-    finally:
-        running.join()
-
-
-def generations(server: int) -> dict[str, list[int]]:
-    """By kind: what has no children is a cell, what has cells is a zygote."""
-    below = children_of(server)
-    parents = {pid: parent_of(pid) for pid in below}
-    cells = [pid for pid in below if pid not in parents.values()]
-    zygotes = sorted({parents[pid] for pid in cells})
-    launchers = [pid for pid in below if pid not in cells and pid not in zygotes]
-    return {"launcher": launchers, "zygote": zygotes, "cell": cells}
 
 
 def check_common(pid: int) -> dict[int, str]:
