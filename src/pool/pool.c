@@ -164,6 +164,15 @@ static void tell_ready(struct pool *pool)
     }
 }
 
+static void tell_drained(struct pool *pool)
+{
+    void (*on_drained)(void *) = pool->on_drained;
+    if (on_drained != NULL && pool->run_count == 0 && pool->state != POOL_CLOSING) {
+        pool->on_drained = NULL;
+        on_drained(pool->on_drained_context);
+    }
+}
+
 /* Everything is told to end; what is still running ends with its zygote. */
 static void close_parts(struct pool *pool)
 {
@@ -193,6 +202,7 @@ static void on_soon(uv_timer_t *timer)
     }
     tell_ready(pool);
     finish_ended(pool);
+    tell_drained(pool);
     dispatch(pool);
     refill(pool, false);
     pool_part_freed(pool);
@@ -293,6 +303,9 @@ static int state_check(const struct pool *pool, struct err *err)
     if (pool->state == POOL_CLOSING) {
         return err_set(err, ERR_GONE, "the pool is closing");
     }
+    if (pool->is_draining) {
+        return err_set(err, ERR_GONE, "no more programs are taken: Vitrine is about to end");
+    }
     if (pool->state == POOL_FAILED) {
         *err = pool->failure;
         return -1;
@@ -329,6 +342,7 @@ int pool_run(struct pool *pool, const struct run_request *request, const struct 
     }
     *out = run;
     run->environment->run_count++;
+    pool->run_count++;
     enqueue(pool, run);
     dispatch(pool);
     return 0;
@@ -363,6 +377,14 @@ void pool_on_ready(struct pool *pool, void (*ready)(void *context, const struct 
 {
     pool->on_ready = ready;
     pool->on_ready_context = context;
+    pool_settle_soon(pool);
+}
+
+void pool_drain(struct pool *pool, void (*drained)(void *context), void *context)
+{
+    pool->is_draining = true;
+    pool->on_drained = drained;
+    pool->on_drained_context = context;
     pool_settle_soon(pool);
 }
 

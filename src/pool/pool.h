@@ -117,6 +117,10 @@ int pool_warm(struct pool *pool, const struct pool_environment *environment, str
  * status OUTCOME_CANCELLED. */
 void pool_run_cancel(struct pool_run *run);
 
+/* Takes no new runs from now on (pool_run answers -1 with ERR_GONE), and calls `drained` once, from
+ * the loop, when none runs or waits any more. After pool_close it is not called. */
+void pool_drain(struct pool *pool, void (*drained)(void *context), void *context);
+
 struct pool_info pool_info(const struct pool *pool);
 
 /* Called once when the zygote is ready, or when it has failed for good (err set). */

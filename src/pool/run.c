@@ -69,7 +69,11 @@ void run_finish(struct pool_run *run, const struct run_end *how)
     outcome_texts_free(&texts);
     struct environment *environment = run->environment;
     run_free(run);
+    struct pool *pool = environment->pool;
     environment->run_count--;
+    if (--pool->run_count == 0 && pool->is_draining) {
+        pool_settle_soon(pool);
+    }
     environment->used_us = now_us;
     environment_part_freed(environment);
 }

@@ -280,6 +280,7 @@ struct pool {
     struct cell_list cells;
     unsigned spare_count; /* of all environments */
     unsigned running_count;
+    unsigned run_count;   /* whose `done` has not been called */
     uint32_t cell_number; /* of the last cell made */
 
     struct run_list queue; /* of all environments, in the order in which they came */
@@ -293,6 +294,9 @@ struct pool {
 
     void (*on_ready)(void *context, const struct err *err);
     void *on_ready_context;
+    bool is_draining;                  /* no new runs */
+    void (*on_drained)(void *context); /* NULL when it was told */
+    void *on_drained_context;
     void (*on_closed)(void *context);
     void *on_closed_context;
 

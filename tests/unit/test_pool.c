@@ -505,6 +505,45 @@ static void a_run_may_close_the_pool(void **state)
     assert_int_equal(hung.outcome.status, OUTCOME_CANCELLED);
 }
 
+static void on_drained(void *context)
+{
+    flag_set(context);
+}
+
+static void a_draining_pool_ends_what_it_has(void **state)
+{
+    (void)state;
+    struct err err;
+    struct seen refused;
+    bool is_drained = false;
+    cleanup_seen struct seen running;
+    cleanup_seen struct seen waiting;
+    seen_init(&running);
+    seen_init(&waiting);
+    pool_start("ok", 1, 1);
+    struct run_request request = request_make("sleep 20\nprint a");
+    run_start(&request, &running);
+    run_start(&request, &waiting);
+    pool_drain(pool, on_drained, &is_drained);
+    assert_int_equal(run_request_start(&request, &refused, &err), -1);
+    assert_int_equal(err.code, ERR_GONE);
+    loop_until(&is_drained);
+    assert_text(&running.out, "a\n");
+    assert_text(&waiting.out, "a\n");
+    pool_end();
+
+    pool_start("ok", 1, 1); /* an idle one, at once; and one that is closed, never */
+    is_drained = false;
+    pool_drain(pool, on_drained, &is_drained);
+    loop_until(&is_drained);
+    pool_end();
+    pool_start("ok", 1, 1);
+    is_drained = false;
+    pool_drain(pool, on_drained, &is_drained);
+    pool_end();
+    assert_false(is_drained);
+}
+
 static void a_pool_closes_while_it_starts(void **state)
 {
     (void)state;
@@ -538,6 +577,7 @@ int main(int argc, char **argv)
         pool_test(bad_arguments_are_refused),
         pool_test(a_run_may_start_the_next),
         pool_test(a_run_may_close_the_pool),
+        pool_test(a_draining_pool_ends_what_it_has),
         pool_test(a_pool_closes_while_it_starts),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
