@@ -3,12 +3,13 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
+SOAK_CALLS ?= 20000
 SUITES ?=
 IN_TEST_ENV = python3 tools/test_env.py
 SANITIZERS = -Db_sanitize=address,undefined -Db_lundef=false
 
 .DEFAULT_GOAL := help
-.PHONY: run build test check sanitize attack fuzz bench install clean help
+.PHONY: run build test check sanitize attack soak fuzz bench install clean help
 
 run: build ## set everything up and run the first example
 	@tools/first_example.sh $(BUILD)
@@ -35,6 +36,11 @@ sanitize: build ## unit and system tests with checks of addresses and undefined 
 
 attack: build ## the attacks alone: tests/attack, one file for each
 	@$(MAKE) --no-print-directory test SUITES=attack
+
+soak: build ## SOAK_CALLS (20000) calls of four clients, a tenth of them hostile
+	@tools/system_packages.sh test
+	@tools/build.sh $(BUILD) -Dtests=true
+	@$(IN_TEST_ENV) python tests/attack/soak.py $(BUILD) --calls $(SOAK_CALLS)
 
 fuzz: build ## run each fuzzer for FUZZ_SECONDS (60)
 	@tools/system_packages.sh test
