@@ -26,7 +26,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "packages": ("pool/pool.h", "pool/outcome.h", "wire"),
     "pool": ("wire",),
     "cell": ("wire", "guest/guest.h", "jail"),
-    "jail": (),
+    "jail": ("wire/wire.h",),
     "guest": ("engine", "wire", "guest"),
     "guest/abi": ("guest", "engine", "wire"),
     "guest/vfs": (),

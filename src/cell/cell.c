@@ -19,8 +19,6 @@
 #define HOST_STACK_BYTES (8 * MIB)
 
 struct job {
-    const struct cell_options *options;
-    enum cell_jail jail;
     uint64_t started_us;
     int status;
 };
@@ -28,7 +26,7 @@ struct job {
 static void *job_run(void *context)
 {
     struct job *job = context;
-    job->status = zygote_live(job->options, job->jail, job->started_us);
+    job->status = zygote_live(job->started_us);
     return NULL;
 }
 
@@ -71,18 +69,23 @@ static int run_on_large_stack(struct job *job, struct err *err)
 
 int cell_main(int argc, char **argv, enum cell_jail jail)
 {
-    struct job job = {.jail = jail, .started_us = clock_monotonic_us(), .status = 1};
+    struct job job = {.started_us = clock_monotonic_us(), .status = 1};
     struct cell_options options;
     struct err err;
     log_set_program("vitrine-cell");
-    job.options = &options;
     /* One arena for both threads: a second would reserve 64 MiB of its own. */
     (void)mallopt(M_ARENA_MAX, 1);
     signals_prepare();
-    if (cell_options_parse(argc, argv, &options, &err) != 0 || jail_enter_zygote(&err) != 0 ||
-        run_on_large_stack(&job, &err) != 0) {
+    if (cell_options_parse(argc, argv, &options, &err) != 0 || jail_begin(&err) != 0) {
         log_error("%s", err.text);
         return err.code == ERR_USAGE ? 2 : 1;
+    }
+    if (zygote_load(&options, jail) != 0) {
+        return 1;
+    }
+    if (run_on_large_stack(&job, &err) != 0) {
+        log_error("%s", err.text);
+        return 1;
     }
     /* Nothing is torn down: that would cost more than the kernel takes to do it. */
     _exit(job.status);

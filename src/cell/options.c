@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +68,59 @@ static int option_apply(struct cell_options *options, int name, const char *valu
     }
 }
 
+/* ---- Folders --------------------------------------------------------------------------------- */
+
+static int folder_add(struct cell_options *options, const char *folder, struct err *err)
+{
+    for (size_t i = 0; i < options->folder_count; i++) {
+        if (strcmp(options->folders[i], folder) == 0) {
+            return 0;
+        }
+    }
+    if (options->folder_count == CELL_FOLDERS_MAX) {
+        return err_set(err, ERR_LIMIT, "files in more than %d folders", CELL_FOLDERS_MAX);
+    }
+    options->folders[options->folder_count++] = folder;
+    return 0;
+}
+
+/* The way to a file once more, from the root and without links, because neither the working
+ * directory nor the links will be there when it is opened. NULL is none. */
+static int path_settle(struct cell_options *options, const char **path, struct err *err)
+{
+    if (*path == NULL) {
+        return 0;
+    }
+    const char *slash = strrchr(*path, '/');
+    const char *name = slash == NULL ? *path : slash + 1;
+    char *written = strndup(*path, slash == NULL ? 0 : (size_t)(slash - *path + 1));
+    char *folder = written == NULL ? NULL : realpath(slash == NULL ? "." : written, NULL);
+    free(written);
+    if (folder == NULL) {
+        return err_system(err, "the folder of %s", *path);
+    }
+    char *settled = NULL;
+    if (asprintf(&settled, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, name) < 0) {
+        return err_set(err, ERR_MEMORY, "no memory for a path");
+    }
+    *path = settled;
+    return folder_add(options, folder, err);
+}
+
+static int paths_settle(struct cell_options *options, struct err *err)
+{
+    if (path_settle(options, &options->guest.core_path, err) != 0 ||
+        path_settle(options, &options->guest.modules_path, err) != 0) {
+        return -1;
+    }
+    for (const char **image = options->images; *image != NULL; image++) {
+        if (path_settle(options, image, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 int cell_options_parse(int argc, char **argv, struct cell_options *out, struct err *err)
 {
     *out = (struct cell_options){.guest = {.memory_bytes_max = LIMIT_MEMORY_BYTES_DEFAULT}};
@@ -84,5 +138,5 @@ int cell_options_parse(int argc, char **argv, struct cell_options *out, struct e
             "this program is started by vitrine: --core PATH --image "
             "PATH... --memory-max BYTES [--modules FILE] [--preload NAMES] --warm|--cold");
     }
-    return 0;
+    return paths_settle(out, err);
 }

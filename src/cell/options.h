@@ -6,12 +6,16 @@
 #include "base/limits.h"
 #include "guest/guest.h"
 
+enum { CELL_FOLDERS_MAX = 8 };
+
 struct cell_options {
-    struct guest_config guest; /* image_paths is `images` */
+    struct guest_config guest; /* image_paths is `images`; all paths are free of links */
     const char *images[LIMIT_IMAGE_COUNT_MAX + 1];
+    const char *folders[CELL_FOLDERS_MAX]; /* in which these files lie */
+    size_t folder_count;
 };
 
-/* Fills *out, which must stay where it is; paths are borrowed from argv. */
+/* Fills *out, which must stay where it is and is never freed. */
 int cell_options_parse(int argc, char **argv, struct cell_options *out, struct err *err);
 
 #endif

@@ -31,7 +31,11 @@ struct zygote {
     int signals_fd;
     struct child children[LIMIT_ZYGOTE_CHILDREN_MAX]; /* dense, in no order */
     size_t children_count;
+    struct jail_report report;
 };
+
+/* There is one in a process; its two steps run on different stacks. */
+static struct zygote zygote;
 
 /* ---- Words to the pool ----------------------------------------------------------------------- */
 
@@ -60,40 +64,48 @@ static int exited_send(uint32_t number, uint32_t status)
     return packet_send(WIRE_EXITED, buf_span(&payload));
 }
 
-static int ready_send(const struct guest *guest, uint64_t started_us)
+static int ready_send(const struct zygote *self, uint64_t started_us)
 {
     cleanup_buf struct buf record;
     buf_init(&record, LIMIT_CONTROL_FRAME_BYTES_MAX);
+    const struct guest *guest = self->life.guest;
+    const struct jail_report *report = &self->report;
     if (wire_put(&record, WIRE_READY_PYTHON, span_of(guest_python_version(guest))) != 0 ||
         wire_put(&record, WIRE_READY_ENGINE, span_of(guest_engine_version())) != 0 ||
-        wire_put_u64(&record, WIRE_READY_BOOT_US, clock_monotonic_us() - started_us) != 0) {
+        wire_put_u64(&record, WIRE_READY_BOOT_US, clock_monotonic_us() - started_us) != 0 ||
+        wire_put_u32(&record, WIRE_READY_JAIL, report->parts) != 0) {
         return -1;
+    }
+    for (unsigned i = 0; i < report->missing_count; i++) {
+        if (wire_put(&record, WIRE_READY_JAIL_MISSING, span_of(report->missing[i])) != 0) {
+            return -1;
+        }
     }
     return packet_send(WIRE_READY, buf_span(&record));
 }
 
 /* ---- Children -------------------------------------------------------------------------------- */
 
-static struct child *child_find(struct zygote *zygote, uint32_t number)
+static struct child *child_find(struct zygote *self, uint32_t number)
 {
-    for (size_t i = 0; i < zygote->children_count; i++) {
-        if (zygote->children[i].number == number) {
-            return &zygote->children[i];
+    for (size_t i = 0; i < self->children_count; i++) {
+        if (self->children[i].number == number) {
+            return &self->children[i];
         }
     }
     return NULL;
 }
 
 /* Reports every child that has ended. -1 when the pool is gone. */
-static int children_reap(struct zygote *zygote)
+static int children_reap(struct zygote *self)
 {
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        for (size_t i = 0; i < zygote->children_count; i++) {
-            if (zygote->children[i].pid == pid) {
-                uint32_t number = zygote->children[i].number;
-                zygote->children[i] = zygote->children[--zygote->children_count];
+        for (size_t i = 0; i < self->children_count; i++) {
+            if (self->children[i].pid == pid) {
+                uint32_t number = self->children[i].number;
+                self->children[i] = self->children[--self->children_count];
                 if (exited_send(number, (uint32_t)status) != 0) {
                     return -1;
                 }
@@ -104,44 +116,44 @@ static int children_reap(struct zygote *zygote)
     return 0;
 }
 
-static void children_kill(struct zygote *zygote)
+static void children_kill(struct zygote *self)
 {
-    for (size_t i = 0; i < zygote->children_count; i++) {
-        (void)kill(zygote->children[i].pid, SIGKILL);
+    for (size_t i = 0; i < self->children_count; i++) {
+        (void)kill(self->children[i].pid, SIGKILL);
     }
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
     }
 }
 
-static int child_fork(struct zygote *zygote, uint32_t number, int socket_fd)
+static int child_fork(struct zygote *self, uint32_t number, int socket_fd)
 {
-    if (zygote->children_count == LIMIT_ZYGOTE_CHILDREN_MAX) {
+    if (self->children_count == LIMIT_ZYGOTE_CHILDREN_MAX) {
         return exited_send(number, WIRE_EXITED_NOT_FORKED);
     }
     pid_t pid = fork();
     if (pid == 0) {
-        life_begin(&zygote->life, socket_fd);
+        life_begin(&self->life, socket_fd);
     }
     if (pid < 0) {
         log_error("fork: %s", strerror(errno));
         return exited_send(number, WIRE_EXITED_NOT_FORKED);
     }
-    zygote->children[zygote->children_count++] = (struct child){number, pid};
+    self->children[self->children_count++] = (struct child){number, pid};
     return 0;
 }
 
 /* ---- Commands -------------------------------------------------------------------------------- */
 
-static int command_obey(struct zygote *zygote, const struct wire_frame *frame, int socket_fd)
+static int command_obey(struct zygote *self, const struct wire_frame *frame, int socket_fd)
 {
     uint32_t number;
     if (wire_get_u32(frame->payload, &number) != 0) {
         return -1;
     }
     if (frame->type == WIRE_FORK) {
-        return socket_fd >= 0 ? child_fork(zygote, number, socket_fd) : -1;
+        return socket_fd >= 0 ? child_fork(self, number, socket_fd) : -1;
     }
-    struct child *child = child_find(zygote, number);
+    struct child *child = child_find(self, number);
     if (child != NULL) { /* else it has ended, and the pool is about to read so */
         (void)kill(child->pid, frame->type == WIRE_KILL ? SIGKILL : SIGUSR1);
     }
@@ -174,7 +186,7 @@ static ssize_t packet_receive(char *bytes, size_t len, int *attached_fd)
 }
 
 /* 1 to go on, 0 at the end of the pool, -1 when it does not keep to the rules. */
-static int command_take(struct zygote *zygote)
+static int command_take(struct zygote *self)
 {
     char bytes[COMMAND_BYTES_MAX];
     cleanup_fd int attached_fd = -1;
@@ -187,37 +199,37 @@ static int command_take(struct zygote *zygote)
     struct err err;
     if (wire_take((struct span){bytes, (size_t)n}, WIRE_TO_ZYGOTE, &frame, &frame_bytes, &err) !=
             1 ||
-        frame_bytes != (size_t)n || command_obey(zygote, &frame, attached_fd) != 0) {
+        frame_bytes != (size_t)n || command_obey(self, &frame, attached_fd) != 0) {
         return -1;
     }
     return 1;
 }
 
-static void signals_drain(const struct zygote *zygote)
+static void signals_drain(const struct zygote *self)
 {
     struct signalfd_siginfo info[16];
-    while (read(zygote->signals_fd, info, sizeof info) > 0) {
+    while (read(self->signals_fd, info, sizeof info) > 0) {
     }
 }
 
-static int serve(struct zygote *zygote)
+static int serve(struct zygote *self)
 {
     for (;;) {
         struct pollfd watched[] = {
             {.fd = CONTROL_FD, .events = POLLIN},
-            {.fd = zygote->signals_fd, .events = POLLIN},
+            {.fd = self->signals_fd, .events = POLLIN},
         };
         if (poll(watched, 2, -1) < 0 && errno != EINTR) {
             return 1;
         }
         if ((watched[1].revents & POLLIN) != 0) {
-            signals_drain(zygote);
-            if (children_reap(zygote) != 0) {
+            signals_drain(self);
+            if (children_reap(self) != 0) {
                 return 0;
             }
         }
         if (watched[0].revents != 0) {
-            int more = command_take(zygote);
+            int more = command_take(self);
             if (more <= 0) {
                 return more == 0 ? 0 : 1;
             }
@@ -227,52 +239,60 @@ static int serve(struct zygote *zygote)
 
 /* ---- The life -------------------------------------------------------------------------------- */
 
-static int signals_open(struct zygote *zygote, struct err *err)
+static int signals_open(struct zygote *self, struct err *err)
 {
     sigset_t children;
     sigemptyset(&children);
     sigaddset(&children, SIGCHLD);
-    zygote->signals_fd = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (zygote->signals_fd < 0) {
+    self->signals_fd = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (self->signals_fd < 0) {
         return err_system(err, "signalfd");
     }
-    if (life_prepare_signals(zygote->life.guest) != 0) {
+    if (life_prepare_signals(self->life.guest) != 0) {
         return err_system(err, "sigaction");
     }
     return 0;
 }
 
-/* Everything that can fail fails here, before READY. */
-static int prepare(struct zygote *zygote, const struct cell_options *options, struct err *err)
+/* Where there are no filters, cells have none either; the report says so. */
+static int jail_enter(const struct cell_options *options, struct err *err)
 {
     struct jail_filter *filter = NULL;
-    if (guest_load(&options->guest, &zygote->life.guest, err) != 0 ||
-        guest_boot(zygote->life.guest, err) != 0 || signals_open(zygote, err) != 0) {
+    if (jail_leave_host(&zygote.report, err) != 0 || jail_filter_build(&filter, err) != 0 ||
+        jail_restrict(&zygote.report, options->folders, options->folder_count, err) != 0) {
         return -1;
     }
-    if (zygote->life.jail == CELL_JAIL_FULL &&
-        (jail_filter_build(&filter, err) != 0 || jail_drop_privileges(err) != 0)) {
-        return -1;
-    }
-    zygote->life.filter = filter;
+    zygote.life.filter = (zygote.report.parts & WIRE_JAIL_FILTER) != 0 ? filter : NULL;
     return 0;
 }
 
-int zygote_live(const struct cell_options *options, enum cell_jail jail, uint64_t started_us)
+int zygote_load(const struct cell_options *options, enum cell_jail jail)
 {
-    static struct zygote zygote;
     struct err err;
     zygote.life = (struct life){
         .jail = jail,
         .memory_bytes_max = options->guest.memory_bytes_max,
         .rehearses = options->guest.warm != 0,
-        .zygote = getpid(),
     };
-    if (prepare(&zygote, options, &err) != 0) {
+    if ((jail == CELL_JAIL_FULL && jail_enter(options, &err) != 0) ||
+        guest_load(&options->guest, &zygote.life.guest, &err) != 0 ||
+        (jail == CELL_JAIL_FULL && jail_close(&zygote.report, &err) != 0)) {
+        (void)packet_send(WIRE_FATAL, span_of(err.text));
+        return -1;
+    }
+    zygote.life.zygote = getpid();
+    return 0;
+}
+
+int zygote_live(uint64_t started_us)
+{
+    struct err err;
+    /* Everything that can fail fails here, before READY. */
+    if (guest_boot(zygote.life.guest, &err) != 0 || signals_open(&zygote, &err) != 0) {
         (void)packet_send(WIRE_FATAL, span_of(err.text));
         return 1;
     }
-    int status = ready_send(zygote.life.guest, started_us) == 0 ? serve(&zygote) : 0;
+    int status = ready_send(&zygote, started_us) == 0 ? serve(&zygote) : 0;
     children_kill(&zygote);
     return status;
 }

@@ -1,5 +1,6 @@
 #include "jail/build.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <sched.h>
@@ -14,15 +15,10 @@
 #include "base/fd.h"
 #include "jail/build_filter.h"
 #include "jail/jail.h"
+#include "jail/landlock.h"
 
 enum { FIRST_CLOSED_FD = 3, OPEN_FILES_MAX = 64 };
 
-/* Rights that are younger than the headers this may be compiled with. */
-#define ACCESS_FS_REFER     (1ULL << 13) /* since ABI 2 */
-#define ACCESS_FS_TRUNCATE  (1ULL << 14) /* since ABI 3 */
-#define ACCESS_FS_IOCTL_DEV (1ULL << 15) /* since ABI 5 */
-
-#define ACCESS_FS_ALL (ACCESS_FS_REFER - 1) /* of ABI 1 */
 #define ACCESS_FS_MAKE_FILES                                                                       \
     (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |                                \
      LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG)
@@ -71,34 +67,12 @@ static int limits_set(const struct jail_build_limits *limits, struct err *err)
                : 0;
 }
 
-/* The rights that this kernel can hold back; 0 without Landlock. */
-static uint64_t landlock_known(void)
+/* Files may be made, and those read, in `dir`, which is empty; no other file at all. A kernel
+ * without Landlock is gone without it. */
+static int files_restrict(int dir, struct err *err)
 {
-    long abi =
-        syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, LANDLOCK_CREATE_RULESET_VERSION);
-    if (abi < 1) {
-        return 0;
-    }
-    return ACCESS_FS_ALL | (abi >= 2 ? ACCESS_FS_REFER : 0) | (abi >= 3 ? ACCESS_FS_TRUNCATE : 0) |
-           (abi >= 5 ? ACCESS_FS_IOCTL_DEV : 0);
-}
-
-/* Files may be made, and those read, in `dir`, which is empty; no other file at all. */
-static int landlock_enter(int dir, struct err *err)
-{
-    const struct landlock_ruleset_attr attr = {.handled_access_fs = landlock_known()};
-    if (attr.handled_access_fs == 0) {
-        return 0;
-    }
-    cleanup_fd int rules =
-        (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr.handled_access_fs, 0u);
-    const struct landlock_path_beneath_attr beneath = {
-        .allowed_access = ACCESS_FS_MAKE_FILES,
-        .parent_fd = dir,
-    };
-    if (rules < 0 ||
-        syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0u) != 0 ||
-        syscall(SYS_landlock_restrict_self, rules, 0u) != 0) {
+    const struct landlock_grant grant = {.fd = dir, .access = ACCESS_FS_MAKE_FILES};
+    if (landlock_enter(&grant, 1) != 0 && errno != ENOSYS && errno != EOPNOTSUPP) {
         return err_system(err, "landlock");
     }
     return 0;
@@ -121,7 +95,7 @@ int jail_build_enter(const char *out_dir, const struct jail_build_limits *limits
     if (clearenv() != 0 || prctl(PR_SET_DUMPABLE, 0) != 0) {
         return err_system(err, "entering the jail");
     }
-    if (landlock_enter(dir, err) != 0 || jail_drop_privileges(err) != 0 ||
+    if (files_restrict(dir, err) != 0 || jail_drop_privileges(err) != 0 ||
         limits_set(limits, err) != 0) {
         return err_prefix(err, "entering the jail");
     }

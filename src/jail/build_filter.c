@@ -91,14 +91,6 @@ const struct rule_table jail_build_table = {
 
 int jail_build_filter_load(struct err *err)
 {
-    scmp_filter_ctx context = rules_compile(table, sizeof table / sizeof *table, err);
-    if (context == NULL) {
-        return -1;
-    }
-    int result = seccomp_load(context);
-    if (result != 0) {
-        (void)rules_fail(result, "loading it", err);
-    }
-    seccomp_release(context);
-    return result == 0 ? 0 : -1;
+    return rules_load(&jail_build_table) == 0 ? 0
+                                              : err_system(err, "loading the system call filter");
 }

@@ -1,8 +1,10 @@
 #include "jail/jail.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <linux/landlock.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -10,7 +12,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "jail/filter.h"
+#include "jail/landlock.h"
+#include "jail/namespaces.h"
+#include "jail/tables.h"
 
 /* ---- Steps ----------------------------------------------------------------------------------- */
 
@@ -92,10 +98,9 @@ static int forbid_resources(struct err *err)
 
 /* ---- The jail -------------------------------------------------------------------------------- */
 
-int jail_enter_zygote(struct err *err)
+int jail_begin(struct err *err)
 {
-    if (die_with_parent(err) != 0 || gain_no_privileges(err) != 0 || hide_memory(err) != 0 ||
-        limit_set(RLIMIT_CORE, "RLIMIT_CORE", 0, err) != 0 ||
+    if (die_with_parent(err) != 0 || limit_set(RLIMIT_CORE, "RLIMIT_CORE", 0, err) != 0 ||
         close_from(JAIL_SOCKET_FD + 1, err) != 0) {
         return err_prefix(err, "entering the jail");
     }
@@ -106,6 +111,83 @@ int jail_enter_zygote(struct err *err)
         return err_set(err, ERR_SYSTEM, "the environment cannot be emptied");
     }
     return 0;
+}
+
+/* Nothing but the folders is there, and nothing in them can be written. */
+static int folders_grant(const char *const *folders, size_t count)
+{
+    struct landlock_grant grants[JAIL_FOLDERS_MAX];
+    size_t opened = 0;
+    int result = 0;
+    while (result == 0 && opened < count) {
+        grants[opened].access = LANDLOCK_ACCESS_FS_READ_FILE;
+        grants[opened].fd = open(folders[opened], O_PATH | O_DIRECTORY | O_CLOEXEC);
+        result = grants[opened].fd < 0 ? -1 : 0;
+        opened += result == 0 ? 1 : 0;
+    }
+    if (result == 0) {
+        result = landlock_enter(grants, count);
+    }
+    while (opened > 0) {
+        fd_close(&grants[--opened].fd);
+    }
+    return result;
+}
+
+/* All but the one that is needed to close. */
+static int capabilities_lower(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    for (int i = 0; prctl(PR_CAPBSET_READ, i) >= 0; i++) {
+        (void)prctl(PR_CAPBSET_DROP, i); /* refused to those who have none to lose */
+    }
+    if (syscall(SYS_capget, &header, caps) != 0) {
+        return -1;
+    }
+    caps[0].permitted &= 1U << CAP_SYS_CHROOT;
+    caps[0].effective = caps[0].permitted;
+    caps[0].inheritable = 0;
+    caps[1] = (struct __user_cap_data_struct){0};
+    return (int)syscall(SYS_capset, &header, caps);
+}
+
+int jail_restrict(struct jail_report *report, const char *const *folders, size_t count,
+                  struct err *err)
+{
+    assert(count > 0 && count <= JAIL_FOLDERS_MAX);
+    if ((report->parts & WIRE_JAIL_MOUNT_NAMESPACE) != 0) {
+        report->has_root = jail_report_note(report, 0, "empty root", root_replace(folders, count));
+    }
+    if (gain_no_privileges(err) != 0 || hide_memory(err) != 0) {
+        return err_prefix(err, "entering the jail");
+    }
+    jail_report_has(report, WIRE_JAIL_NO_NEW_PRIVILEGES | WIRE_JAIL_RESOURCE_LIMITS);
+    jail_report_note(report, WIRE_JAIL_LANDLOCK, "Landlock", folders_grant(folders, count));
+    if (capabilities_lower() != 0) {
+        return err_system(err, "giving up capabilities");
+    }
+    /* Where there are no filters at all, cells will have none either. */
+    jail_report_note(report, WIRE_JAIL_FILTER, "system call filter",
+                     rules_load(&jail_zygote_table));
+    return 0;
+}
+
+int jail_close(struct jail_report *report, struct err *err)
+{
+    if (report->has_root) {
+        const int result = chroot(JAIL_EMPTY_FOLDER) != 0 ? -1 : chdir("/");
+        jail_report_note(report, WIRE_JAIL_EMPTY_ROOT, "empty root", result);
+    }
+    if (jail_drop_privileges(err) != 0) {
+        return -1;
+    }
+    jail_report_has(report, WIRE_JAIL_NO_CAPABILITIES);
+    if ((report->parts & WIRE_JAIL_LANDLOCK) != 0 && landlock_enter(NULL, 0) != 0) {
+        return err_system(err, "Landlock");
+    }
+    /* A change of rights may have undone these two. */
+    return hide_memory(err) != 0 ? -1 : die_with_parent(err);
 }
 
 int jail_drop_privileges(struct err *err)
@@ -138,7 +220,7 @@ int jail_enter_cell(int socket_fd, int parent, struct jail_limits *limits,
         limit_cap(RLIMIT_CPU, "RLIMIT_CPU", &limits->cpu_s, err) != 0 ||
         limit_set(RLIMIT_DATA, "RLIMIT_DATA", limits->data_bytes, err) != 0 ||
         limit_set(RLIMIT_CPU, "RLIMIT_CPU", limits->cpu_s, err) != 0 ||
-        jail_filter_load(filter, err) != 0) {
+        (filter != NULL && jail_filter_load(filter, err) != 0)) {
         return err_prefix(err, "entering the jail");
     }
     return 0;

@@ -1,10 +1,11 @@
 /*
  * The jail of `vitrine-cell`: what the operating system holds back even if a guest should break
- * out of the engine. The zygote enters the outer part once; each cell enters the inner part before
- * it reads its request.
+ * out of the engine. Each part stands for itself; what the system does not offer is noted in a
+ * report, and the pool decides whether the rest is enough.
  *
- * Life: jail_enter_zygote first thing in main; jail_filter_build once; jail_drop_privileges when
- * everything has been opened; in each child jail_enter_cell, then jail_lower_limits when the
+ * Life: in main, jail_begin, then jail_leave_host, which returns in a child; there jail_restrict,
+ * after which nothing but the guest's files can be read; when these have been loaded, jail_close.
+ * Code of a guest runs only then. In each cell jail_enter_cell, then jail_lower_limits when the
  * request's own limits are known.
  */
 #ifndef JAIL_JAIL_H
@@ -14,18 +15,37 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "jail/report.h"
 
 /* The one descriptor through which a cell speaks; the filter knows it by number. */
 #define JAIL_SOCKET_FD 3
 
-/* Dies with its parent, gains no privileges, leaves no core, cannot be traced; descriptors above
- * JAIL_SOCKET_FD are closed and the environment is empty. */
-int jail_enter_zygote(struct err *err);
+/* Dies with its parent, leaves no core; descriptors above JAIL_SOCKET_FD are closed and the
+ * environment is empty. */
+int jail_begin(struct err *err);
+
+/*
+ * Leaves the host's namespaces, as far as the system allows, and returns in a child: the first
+ * process of a pid namespace of its own. The caller's process stays outside without descriptors or
+ * rights, waits, and ends as the child ends; each dies with the other. For a process with one
+ * thread.
+ */
+int jail_leave_host(struct jail_report *report, struct err *err);
+
+/* From the return on, no files are in reach but those in `folders` (absolute paths without links),
+ * to be read; nothing can be started; privileges are few and cannot grow; a system call outside of
+ * the table in zygote_filter.c ends the process. For a process with one thread. */
+int jail_restrict(struct jail_report *report, const char *const *folders, size_t count,
+                  struct err *err);
+
+/* From the return on, no file at all is in reach, and there are no privileges. */
+int jail_close(struct jail_report *report, struct err *err);
 
 /* Gives up every capability, for good. Files of other users can no longer be opened by root. */
 int jail_drop_privileges(struct err *err);
 
-/* The seccomp filter as BPF, built once; a cell then loads it in 60 microseconds. */
+/* The cell's seccomp filter as BPF, built once, before jail_restrict; a cell then loads it in 60
+ * microseconds. */
 struct jail_filter;
 int jail_filter_build(struct jail_filter **out, struct err *err);
 void jail_filter_free(struct jail_filter *filter);
@@ -40,7 +60,8 @@ struct jail_limits {
  * For the cell, just after fork: dies with `parent` (its pid), keeps descriptors 0 to 2 and
  * `socket_fd`, which becomes JAIL_SOCKET_FD; can open nothing more, write no file and start
  * nothing. From the return on, a system call outside the table in filter.c kills the process.
- * `limits` are the ceilings of any request; they come back lower where the system's are.
+ * `limits` are the ceilings of any request; they come back lower where the system's are. `filter`
+ * is NULL where the system has none.
  */
 int jail_enter_cell(int socket_fd, int parent, struct jail_limits *limits,
                     const struct jail_filter *filter, struct err *err);

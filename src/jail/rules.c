@@ -66,6 +66,22 @@ scmp_filter_ctx rules_compile(const struct rule *rules, size_t count, struct err
     return context;
 }
 
+int rules_load(const struct rule_table *table)
+{
+    struct err err;
+    scmp_filter_ctx context = rules_compile(table->rules, table->count, &err);
+    if (context == NULL) {
+        return -1;
+    }
+    int result = seccomp_load(context);
+    seccomp_release(context);
+    if (result != 0) {
+        errno = -result;
+        return -1;
+    }
+    return 0;
+}
+
 /* ---- For people ------------------------------------------------------------------------------ */
 
 static void action_print(FILE *out, uint32_t action)

@@ -54,6 +54,9 @@ struct rule_table {
  * numbering (i386, x32). Owned by the caller until seccomp_release; NULL on failure. */
 scmp_filter_ctx rules_compile(const struct rule *rules, size_t count, struct err *err);
 
+/* From the return on this process makes the calls of the table alone. -1 with errno. */
+int rules_load(const struct rule_table *table);
+
 /* Writes the table in Markdown: a row for each rule. */
 void rules_print(FILE *out, const struct rule_table *table);
 

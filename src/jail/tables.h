@@ -5,7 +5,8 @@
 
 #include "jail/rules.h"
 
-extern const struct rule_table jail_cell_table;  /* filter.c */
-extern const struct rule_table jail_build_table; /* build_filter.c */
+extern const struct rule_table jail_cell_table;   /* filter.c */
+extern const struct rule_table jail_zygote_table; /* zygote_filter.c */
+extern const struct rule_table jail_build_table;  /* build_filter.c */
 
 #endif

@@ -302,7 +302,7 @@ static uint64_t zygote_memory(const struct zygote *zygote)
     char path[64];
     cleanup_buf struct buf text;
     buf_init(&text, STATM_BYTES_MAX);
-    snprintf(path, sizeof path, "/proc/%d/statm", zygote->process.pid);
+    snprintf(path, sizeof path, "/proc/%d/statm", zygote->pid);
     if (fd_read_file(path, &text, NULL) != 0 || buf_append_char(&text, '\0') != 0) {
         return LIMIT_ENVIRONMENT_MEMORY_GUESS;
     }

@@ -89,11 +89,16 @@ struct run_events {
     void (*done)(void *context, const struct outcome *outcome);
 };
 
-/* What the zygote said of itself; empty strings until it is ready. */
+enum { POOL_JAIL_MISSING_MAX = 16, POOL_JAIL_REASON_MAX = 96 };
+
+/* What the base's zygote said of itself; empty strings until it is ready. */
 struct pool_info {
     char python_version[32];
     char engine_version[64];
     uint64_t boot_us;
+    uint32_t jail_parts; /* bits of enum wire_jail (wire/wire.h): what holds for its cells */
+    char jail_missing[POOL_JAIL_MISSING_MAX][POOL_JAIL_REASON_MAX]; /* "part: why not" */
+    unsigned jail_missing_count;
     bool ready;
 };
 

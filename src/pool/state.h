@@ -128,7 +128,8 @@ struct zygote {
     struct pool *pool;
     struct environment *environment;
     uint64_t boot_ms_max;
-    uv_process_t process;
+    uv_process_t process; /* its launcher */
+    pid_t pid;            /* its own; 0 before it has said a word */
     uv_poll_t control;
     uv_pipe_t log;
     uv_timer_t timer; /* patience with its start, then with its end */

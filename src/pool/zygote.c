@@ -16,6 +16,7 @@
 enum { PACKET_BYTES_MAX = WIRE_HEADER_BYTES + LIMIT_CONTROL_FRAME_BYTES_MAX };
 
 static void on_control(uv_poll_t *poll, int status, int events);
+static void on_patience_over(uv_timer_t *timer);
 
 /* ---- Handles --------------------------------------------------------------------------------- */
 
@@ -161,23 +162,41 @@ static void copy_text(char *out, size_t size, struct span text)
     out[len] = '\0';
 }
 
-static int ready_take(struct zygote *zygote, struct span record)
+/* What the zygote says of itself, into `info`. */
+static int ready_read(struct span record, struct pool_info *info)
 {
-    struct pool_info read = {.ready = true};
-    struct pool_info *info = &read;
     struct wire_field field;
     int more;
     while ((more = wire_next(&record, &field)) > 0) {
-        if (field.number == WIRE_READY_PYTHON) {
+        int result = 0;
+        switch (field.number) {
+        case WIRE_READY_PYTHON:
             copy_text(info->python_version, sizeof info->python_version, field.value);
-        } else if (field.number == WIRE_READY_ENGINE) {
+            break;
+        case WIRE_READY_ENGINE:
             copy_text(info->engine_version, sizeof info->engine_version, field.value);
-        } else if (field.number != WIRE_READY_BOOT_US ||
-                   wire_get_u64(field.value, &info->boot_us) != 0) {
+            break;
+        case WIRE_READY_BOOT_US: result = wire_get_u64(field.value, &info->boot_us); break;
+        case WIRE_READY_JAIL: result = wire_get_u32(field.value, &info->jail_parts); break;
+        case WIRE_READY_JAIL_MISSING:
+            if (info->jail_missing_count < POOL_JAIL_MISSING_MAX) {
+                copy_text(info->jail_missing[info->jail_missing_count++], POOL_JAIL_REASON_MAX,
+                          field.value);
+            }
+            break;
+        default: result = -1;
+        }
+        if (result != 0) {
             return -1;
         }
     }
-    if (more != 0 || zygote->is_ready) {
+    return more;
+}
+
+static int ready_take(struct zygote *zygote, struct span record)
+{
+    struct pool_info read = {.ready = true};
+    if (ready_read(record, &read) != 0 || zygote->is_ready) {
         return -1;
     }
     (void)uv_timer_stop(&zygote->timer);
@@ -230,20 +249,62 @@ static int packet_take(struct zygote *zygote, struct span packet)
     return exited_take(zygote, frame.payload);
 }
 
-/* Reads every packet that is there. -1 when the socket is at its end or was misused. */
+/* The sender's process, which the kernel vouches for, in our numbers: between us and the zygote
+ * there is its launcher, and the zygote itself does not know them. */
+static void sender_note(struct zygote *zygote, struct msghdr *message)
+{
+    const struct cmsghdr *header = CMSG_FIRSTHDR(message);
+    if (header != NULL && header->cmsg_level == SOL_SOCKET &&
+        header->cmsg_type == SCM_CREDENTIALS) {
+        struct ucred sender;
+        memcpy(&sender, CMSG_DATA(header), sizeof sender);
+        zygote->pid = sender.pid;
+    }
+}
+
+/* 1 for a packet, 0 when there is none, -1 when the socket was misused; the end of the socket is a
+ * packet without bytes. */
+static int packet_read(struct zygote *zygote, char bytes[PACKET_BYTES_MAX], struct span *packet)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(struct ucred))];
+        struct cmsghdr align;
+    } attached;
+    struct iovec part = {.iov_base = bytes, .iov_len = PACKET_BYTES_MAX};
+    struct msghdr message = {
+        .msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = attached.bytes,
+        .msg_controllen = sizeof attached.bytes,
+    };
+    ssize_t n;
+    do {
+        n = recvmsg(zygote->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        return errno == EAGAIN ? 0 : -1;
+    }
+    if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+        return -1;
+    }
+    sender_note(zygote, &message);
+    *packet = (struct span){bytes, (size_t)n};
+    return 1;
+}
+
+/* Reads every packet that is there. -1 when the socket was misused; it is closed at its end. */
 static int packets_read(struct zygote *zygote)
 {
-    char packet[PACKET_BYTES_MAX];
+    char bytes[PACKET_BYTES_MAX];
     while (zygote->fd >= 0) {
-        ssize_t n = recv(zygote->fd, packet, sizeof packet, MSG_DONTWAIT | MSG_TRUNC);
-        if (n < 0 && errno == EINTR) {
-            continue;
+        struct span packet;
+        int result = packet_read(zygote, bytes, &packet);
+        if (result <= 0) {
+            return result;
         }
-        if (n < 0 && errno == EAGAIN) {
-            return 0;
-        }
-        if (n <= 0 || (size_t)n > sizeof packet ||
-            packet_take(zygote, (struct span){packet, (size_t)n}) != 0) {
+        if (packet.len == 0) {
+            control_close(zygote);
+        } else if (packet_take(zygote, packet) != 0) {
             return -1;
         }
     }
@@ -268,7 +329,10 @@ static void on_control(uv_poll_t *poll, int status, int events)
     if (status != 0 || ((events & UV_READABLE) != 0 && packets_read(zygote) != 0)) {
         control_close(zygote);
         zygote_kill(zygote);
-    } else if ((events & UV_WRITABLE) != 0 && zygote->fd >= 0) {
+    } else if (zygote->fd < 0) {
+        /* It has ended, and how we are about to learn. */
+        (void)uv_timer_start(&zygote->timer, on_patience_over, LIMIT_ZYGOTE_STOP_MS, 0);
+    } else if ((events & UV_WRITABLE) != 0) {
         commands_flush(zygote);
     }
 }
@@ -369,13 +433,28 @@ static int spawn(struct zygote *zygote, char **args, int control_fd)
     return uv_spawn(zygote->pool->loop, &zygote->process, &options);
 }
 
+/* Our end comes first; it is told who writes to it. */
+static int control_pair(int ends[2])
+{
+    const int yes = 1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+        return -1;
+    }
+    if (setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes) != 0) {
+        fd_close(&ends[0]);
+        fd_close(&ends[1]);
+        return -1;
+    }
+    return 0;
+}
+
 struct zygote *zygote_new(struct environment *environment, char **args, uint64_t boot_ms_max,
                           struct err *err)
 {
     struct pool *pool = environment->pool;
     struct zygote *zygote = calloc(1, sizeof *zygote);
     int ends[2];
-    if (zygote == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+    if (zygote == NULL || control_pair(ends) != 0) {
         free(zygote);
         (void)err_system(err, "making the control socket");
         return NULL;

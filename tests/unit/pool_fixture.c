@@ -262,12 +262,27 @@ static pid_t child_of(pid_t parent, pid_t thread, bool is_last)
     return pid;
 }
 
-/* The newest child: cells whose zygote has died become children of ours before its successor. */
+static unsigned thread_count(pid_t pid)
+{
+    char path[64];
+    unsigned count = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    DIR *threads = opendir(path);
+    while (threads != NULL && readdir(threads) != NULL) {
+        count++;
+    }
+    (void)closedir(threads);
+    return count - 2; /* "." and ".." */
+}
+
+/* The newest child: cells whose zygote has died become children of ours before its successor. It
+ * may be the launcher, whose child the zygote is then; a zygote has a thread for the guest. */
 pid_t zygote_pid(void)
 {
     pid_t pid = child_of(getpid(), getpid(), true);
     assert_true(pid > 0);
-    return pid;
+    pid_t below = thread_count(pid) == 1 ? child_of(pid, pid, true) : 0;
+    return below > 0 ? below : pid;
 }
 
 /* The oldest child of any thread of the zygote. */

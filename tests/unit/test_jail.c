@@ -11,13 +11,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <seccomp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -30,6 +33,10 @@
 enum { CALLS_MAX = 1024, STATUS_DONE = 42, STATUS_OUTSIDE = 43, WAIT_US = 20000, TRIES = 200 };
 
 static struct jail_filter *filter;
+
+enum { PATH_BYTES = 256, NOBODY = 65534 };
+static char zygote_folder[PATH_BYTES / 2];
+static uint32_t zygote_parts = (WIRE_JAIL_FILTER << 1) - 1; /* all */
 
 struct attempt {
     long number;
@@ -319,26 +326,94 @@ static void limits_hold_and_only_fall(void **state)
     in_child(memory_body);
 }
 
+static bool can_open(const char *path)
+{
+    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd >= 0;
+}
+
+static bool can_make(const char *path)
+{
+    cleanup_fd int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    return fd >= 0;
+}
+
+/* The child is a launcher from jail_leave_host on, and ends as the zygote does. */
 static void zygote_body(int socket_fd, int parent)
 {
+    const char *const folders[] = {zygote_folder};
+    char inside[PATH_BYTES];
+    char beside[PATH_BYTES];
+    struct jail_report report = {0};
     struct err err;
     (void)parent;
+    snprintf(inside, sizeof inside, "%s/file", zygote_folder);
+    snprintf(beside, sizeof beside, "%s/other", zygote_folder);
     if (setenv("SECRET", "1", 1) != 0 || dup2(socket_fd, JAIL_SOCKET_FD) < 0 ||
-        dup2(STDERR_FILENO, 100) < 0 || jail_enter_zygote(&err) != 0) {
+        dup2(STDERR_FILENO, 100) < 0 || jail_begin(&err) != 0) {
+        _exit(STATUS_OUTSIDE);
+    }
+    bool is_closed = fcntl(100, F_GETFD) < 0;
+    if (jail_leave_host(&report, &err) != 0 || jail_restrict(&report, folders, 1, &err) != 0) {
         _exit(STATUS_OUTSIDE);
     }
     struct rlimit core;
-    bool is_closed = fcntl(100, F_GETFD) < 0;
-    bool is_hidden = prctl(PR_GET_DUMPABLE) == 0 && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
+    bool is_readable = can_open(inside) && !can_make(beside) && !can_make(inside) &&
+                       !can_open("/etc/passwd") && !can_open("/proc/self/status");
+    if (jail_close(&report, &err) != 0) {
+        _exit(STATUS_OUTSIDE);
+    }
+    bool is_over = !can_open(inside) && !can_open("/") && !can_make("/x");
     bool is_empty = getenv("SECRET") == NULL;
     bool has_no_core = getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_max == 0;
-    _exit(is_closed && is_hidden && is_empty && has_no_core ? STATUS_DONE : 0);
+    bool is_first = (report.parts & WIRE_JAIL_PID_NAMESPACE) == 0 || getpid() == 1;
+    bool is_said = report.parts == zygote_parts || report.missing_count > 0;
+    _exit(is_readable && is_over && is_closed && is_empty && has_no_core && is_first && is_said
+              ? STATUS_DONE
+              : 0);
 }
 
-static void zygote_is_hidden_and_bare(void **state)
+static void zygote_reads_its_folders_and_then_nothing(void **state)
 {
     (void)state;
     in_child(zygote_body);
+}
+
+/* Without anything that a default container refuses: what is left must still hold. */
+static void bare_zygote_body(int socket_fd, int parent)
+{
+    scmp_filter_ctx context = seccomp_init(SCMP_ACT_ALLOW);
+    const uint32_t refused = SCMP_ACT_ERRNO(EPERM);
+    if (context == NULL || seccomp_rule_add(context, refused, SCMP_SYS(unshare), 0) != 0 ||
+        seccomp_rule_add(context, refused, SCMP_SYS(mount), 0) != 0 || seccomp_load(context) != 0) {
+        _exit(STATUS_OUTSIDE);
+    }
+    seccomp_release(context);
+    zygote_parts = WIRE_JAIL_LANDLOCK | WIRE_JAIL_NO_NEW_PRIVILEGES | WIRE_JAIL_NO_CAPABILITIES |
+                   WIRE_JAIL_RESOURCE_LIMITS | WIRE_JAIL_FILTER;
+    zygote_body(socket_fd, parent);
+}
+
+static void zygote_without_namespaces_reads_no_more(void **state)
+{
+    (void)state;
+    in_child(bare_zygote_body);
+}
+
+static void nobody_body(int socket_fd, int parent)
+{
+    if (getuid() == 0 &&
+        (setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0)) {
+        _exit(STATUS_OUTSIDE);
+    }
+    (void)prctl(PR_SET_DUMPABLE, 1); /* as after exec */
+    zygote_body(socket_fd, parent);
+}
+
+static void zygote_of_an_ordinary_user_reads_no_more(void **state)
+{
+    (void)state;
+    in_child(nobody_body);
 }
 
 /* ---- Fixtures -------------------------------------------------------------------------------- */
@@ -349,17 +424,24 @@ static int group_setup(void **state)
 {
     (void)state;
     struct err err;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || jail_filter_build(&filter, &err) != 0) {
+    char path[PATH_BYTES];
+    snprintf(zygote_folder, sizeof zygote_folder, "/tmp/vitrine-jail-XXXXXX");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || jail_filter_build(&filter, &err) != 0 ||
+        mkdtemp(zygote_folder) == NULL || chmod(zygote_folder, 0755) != 0) {
         return -1;
     }
-    return 0;
+    snprintf(path, sizeof path, "%s/file", zygote_folder);
+    cleanup_fd int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    return fd < 0 ? -1 : 0;
 }
 
 static int group_teardown(void **state)
 {
+    char path[PATH_BYTES];
     (void)state;
     jail_filter_free(filter);
-    return 0;
+    snprintf(path, sizeof path, "%s/file", zygote_folder);
+    return unlink(path) != 0 ? -1 : rmdir(zygote_folder);
 }
 
 int main(void)
@@ -374,7 +456,9 @@ int main(void)
         cmocka_unit_test(descriptors_are_the_agreed_set),
         cmocka_unit_test(an_orphan_does_not_enter),
         cmocka_unit_test(limits_hold_and_only_fall),
-        cmocka_unit_test(zygote_is_hidden_and_bare),
+        cmocka_unit_test(zygote_reads_its_folders_and_then_nothing),
+        cmocka_unit_test(zygote_without_namespaces_reads_no_more),
+        cmocka_unit_test(zygote_of_an_ordinary_user_reads_no_more),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
