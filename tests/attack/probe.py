@@ -281,3 +281,14 @@ def try_in_zygote(folder: Path, commands: Iterable[str]) -> list[Spoken]:
         elif found:
             found[-1].lines.append(said_line)
     return found
+
+
+def is_denied(spoken: Spoken) -> bool:
+    """Whether a call came to nothing: it ended the process, or was answered with an error."""
+    return spoken.end == "SIGSYS" or (spoken.results() != [] and spoken.results()[0] < 0)
+
+
+def lived(commands: Iterable[str], found: list[Spoken]) -> list[tuple[str, Spoken]]:
+    """The commands that came to something."""
+    pairs = zip(commands, found, strict=True)
+    return [(command, spoken) for command, spoken in pairs if not is_denied(spoken)]

@@ -190,11 +190,11 @@ def parents_of(pids: set[int]) -> dict[int, int]:
 
 
 def generations(server: int) -> dict[str, list[int]]:
-    """What runs below a server: what has no children is a cell, what has cells is a zygote."""
+    """What runs below a server: launchers, of each one zygote, and its cells."""
     parents = parents_of(children_of(server))
-    cells = [pid for pid in parents if pid not in parents.values()]
-    zygotes = sorted({parents[pid] for pid in cells} - {server})
-    launchers = [pid for pid in parents if pid not in cells and pid not in zygotes]
+    launchers = [pid for pid, parent in parents.items() if parent == server]
+    zygotes = [pid for pid, parent in parents.items() if parent in launchers]
+    cells = [pid for pid, parent in parents.items() if parent in zygotes]
     return {"launcher": launchers, "zygote": zygotes, "cell": cells}
 
 
