@@ -33,6 +33,7 @@ class Request:
         self.environment: list[str] = []
         self.want_value = False
         self.result_bytes_max = _RESULT_BYTES_DEFAULT
+        self.recursion_limit = 0
         self.finds_needs = False
         self.dependencies: list[str] = []
         self.resolved = ""
@@ -51,6 +52,8 @@ class Request:
                 self.want_value = wire.number(value) != 0
             elif number == wire.REQUEST_RESULT_BYTES:
                 self.result_bytes_max = wire.number(value)
+            elif number == wire.REQUEST_RECURSION:
+                self.recursion_limit = wire.number(value)
             elif number == wire.REQUEST_NEEDS:
                 self.finds_needs = wire.number(value) != 0
             elif number == wire.REQUEST_DEPENDENCY:

@@ -41,6 +41,7 @@ _BROWSER_MODULES = (
 
 _set_trace = sys.settrace
 _set_profile = sys.setprofile
+_set_recursion_limit = sys.setrecursionlimit
 
 _session: "Generator[Step, Came, None] | None" = None
 
@@ -173,6 +174,8 @@ def _steps() -> "Generator[Step, Came, None]":
     if need is not None:
         report.tell_need(program, need)
         return
+    if codes and request.recursion_limit:
+        _set_recursion_limit(request.recursion_limit)  # last: compiling and reporting have ours
     if any(execute.is_coroutine(code) for code in codes):
         import asyncio  # noqa: F401 - first, so that its end brings in our loop
 

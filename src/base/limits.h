@@ -10,21 +10,31 @@
 #define GIB (1024ULL * MIB)
 
 /* One run of a program: defaults and ceilings of what the options set. */
-#define LIMIT_WALL_MS_DEFAULT      60000ULL /* --timeout */
-#define LIMIT_WALL_MS_MAX          (24ULL * 3600 * 1000)
-#define LIMIT_GRACE_MS             500ULL      /* between the KeyboardInterrupt and SIGKILL */
-#define LIMIT_MEMORY_BYTES_DEFAULT (512 * MIB) /* --memory: the guest's linear memory */
-#define LIMIT_MEMORY_BYTES_MIN     (64 * MIB)
-#define LIMIT_MEMORY_BYTES_MAX     (4 * GIB - 64 * KIB)
-#define LIMIT_OUTPUT_BYTES_DEFAULT (1 * MIB) /* --output-limit: stdout and stderr together */
-#define LIMIT_OUTPUT_BYTES_MAX     (1 * GIB)
-#define LIMIT_RESULT_BYTES_DEFAULT (1 * MIB) /* --result-limit: the JSON of the return value */
-#define LIMIT_RESULT_BYTES_MAX     (64 * MIB)
-#define LIMIT_FILE_BYTES_DEFAULT   (256 * MIB) /* --file-bytes: the writable layer's contents */
-#define LIMIT_FILE_BYTES_MAX       (4 * GIB)
-#define LIMIT_FILE_COUNT_DEFAULT   20000ULL /* --file-count: the writable layer's inodes */
-#define LIMIT_FILE_COUNT_MAX       1000000ULL
-#define LIMIT_OPEN_FILES_MAX       512U /* guest file descriptors */
+#define LIMIT_WALL_MS_DEFAULT        60000ULL /* --timeout */
+#define LIMIT_WALL_MS_MAX            (24ULL * 3600 * 1000)
+#define LIMIT_CPU_MS_MAX             LIMIT_WALL_MS_MAX /* --cpu-time; as --timeout without it */
+#define LIMIT_GRACE_MS               500ULL      /* between the KeyboardInterrupt and SIGKILL */
+#define LIMIT_MEMORY_BYTES_DEFAULT   (512 * MIB) /* --memory: the guest's linear memory */
+#define LIMIT_MEMORY_BYTES_MIN       (64 * MIB)
+#define LIMIT_MEMORY_BYTES_MAX       (4 * GIB - 64 * KIB)
+#define LIMIT_OUTPUT_BYTES_DEFAULT   (1 * MIB) /* --output-limit: stdout and stderr together */
+#define LIMIT_OUTPUT_BYTES_MAX       (1 * GIB)
+#define LIMIT_RESULT_BYTES_DEFAULT   (1 * MIB) /* --result-limit: the JSON of the return value */
+#define LIMIT_RESULT_BYTES_MAX       (64 * MIB)
+#define LIMIT_FILE_BYTES_DEFAULT     (256 * MIB) /* --file-bytes: the writable layer's contents */
+#define LIMIT_FILE_BYTES_MAX         (4 * GIB)
+#define LIMIT_FILE_COUNT_DEFAULT     20000ULL /* --file-count: the writable layer's inodes */
+#define LIMIT_FILE_COUNT_MAX         1000000ULL
+#define LIMIT_OPEN_FILES_DEFAULT     256ULL /* --open-files: guest file descriptors */
+#define LIMIT_OPEN_FILES_MIN         16ULL
+#define LIMIT_OPEN_FILES_MAX         512U
+#define LIMIT_DISPLAY_COUNT_DEFAULT  100ULL /* --display-count: what display() shows */
+#define LIMIT_DISPLAY_COUNT_MAX      10000ULL
+#define LIMIT_DISPLAY_ITEM_BYTES_MAX (3 * MIB)  /* of one, as JSON */
+#define LIMIT_DISPLAY_BYTES_MAX      (16 * MIB) /* of all */
+#define LIMIT_RECURSION_DEFAULT      1000ULL    /* --recursion-limit: as CPython's */
+#define LIMIT_RECURSION_MIN          100ULL
+#define LIMIT_RECURSION_MAX          100000ULL
 
 /* The guest's file system (src/guest/vfs). */
 #define LIMIT_IMAGE_COUNT_MAX     32U          /* read-only layers in one guest */

@@ -92,34 +92,16 @@ static void say(struct run *run, struct span text)
     write_stream(run, &run->streams[RUN_STDERR], span_of("\n"));
 }
 
-/* The options that set the limits, by result_limit_name's words. */
-static const char *const limit_options[][2] = {
-    {"time", "--timeout"},        {"memory", "--memory"},         {"output", "--output-limit"},
-    {"result", "--result-limit"}, {"file-bytes", "--file-bytes"}, {"file-count", "--file-count"},
-};
-
-static const char *limit_option(const char *limit)
+/* Sentences on lines of ours. */
+static void say_lines(struct run *run, struct span lines)
 {
-    for (size_t i = 0; i < sizeof limit_options / sizeof *limit_options; i++) {
-        if (strcmp(limit_options[i][0], limit) == 0) {
-            return limit_options[i][1];
-        }
+    while (lines.len > 0) {
+        const char *newline = memchr(lines.base, '\n', lines.len);
+        size_t len = newline == NULL ? lines.len : (size_t)(newline - lines.base);
+        say(run, (struct span){lines.base, len});
+        len += newline == NULL ? 0 : 1;
+        lines = (struct span){lines.base + len, lines.len - len};
     }
-    return NULL;
-}
-
-/* "the time limit of 60 s was reached (see --timeout)" */
-static void say_limit(struct run *run, const struct outcome *outcome)
-{
-    char line[ERR_TEXT_MAX];
-    struct span message = outcome->error_message;
-    const char *option = limit_option(result_limit_name(outcome->limits));
-    if (option == NULL) {
-        say(run, message);
-        return;
-    }
-    snprintf(line, sizeof line, "%.*s (see %s)", (int)message.len, message.base, option);
-    say(run, span_of(line));
 }
 
 /* The traceback that the guest gave for a limit, without the pool's own sentence below it. */
@@ -153,7 +135,7 @@ static void say_end(struct run *run, const struct outcome *outcome)
     case OUTCOME_RUN_ERROR: show(run, RUN_STDERR, outcome->error_traceback); break;
     case OUTCOME_LIMIT:
         show(run, RUN_STDERR, guest_traceback(outcome));
-        say_limit(run, outcome);
+        say(run, outcome->error_message);
         break;
     case OUTCOME_CANCELLED:
         if (run->signal_count == 0 && !run->is_unread) {
@@ -164,6 +146,9 @@ static void say_end(struct run *run, const struct outcome *outcome)
     case OUTCOME_NEED: say_install_error(run, outcome); break;
     case OUTCOME_CRASH:
     case OUTCOME_REFUSED: say(run, result_error_text(outcome)); break;
+    }
+    if (run->options->verbosity >= 0) {
+        say_lines(run, outcome->limits_text);
     }
 }
 

@@ -106,6 +106,10 @@ static void limits_set(struct guest *guest, struct span request)
             break;
         case WIRE_REQUEST_FILE_BYTES: quota.bytes_max = value; break;
         case WIRE_REQUEST_FILE_COUNT: quota.count_max = value; break;
+        case WIRE_REQUEST_OPEN_FILES:
+            quota.open_files_max =
+                value < LIMIT_OPEN_FILES_MAX ? (uint32_t)value : LIMIT_OPEN_FILES_MAX;
+            break;
         default: break;
         }
     }

@@ -1,7 +1,6 @@
 /* From a run's report to its outcome. */
 #include "pool/outcome.h"
 
-#include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "pool/limit.h"
 #include "pool/report.h"
 #include "wire/wire.h"
 
@@ -185,39 +185,17 @@ __attribute__((format(printf, 5, 6))) static void conclude(struct outcome *out,
 
 /* ---- Limits ---------------------------------------------------------------------------------- */
 
-/* "the memory limit of 512 MiB was reached", for the first bit in this order. */
 static void conclude_limit(struct outcome *out, struct outcome_texts *texts, uint32_t bits,
                            const struct run_limits *limits)
 {
-    const struct {
-        uint32_t bit;
-        const char *name;
-        uint64_t value;
-        const char *unit;
-    } rows[] = {
-        {WIRE_LIMIT_OUTPUT, "output", limits->output_bytes, "bytes"},
-        {WIRE_LIMIT_MEMORY, "memory", limits->memory_bytes / MIB, "MiB"},
-        {WIRE_LIMIT_FILE_BYTES, "file size", limits->file_bytes, "bytes in all"},
-        {WIRE_LIMIT_FILE_COUNT, "file count", limits->file_count, "files"},
-        {WIRE_LIMIT_OPEN_FILES, "open files", LIMIT_OPEN_FILES_MAX, "files"},
-        {WIRE_LIMIT_RESULT, "result", limits->result_bytes, "bytes"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if ((bits & rows[i].bit) != 0) {
-            conclude(out, texts, OUTCOME_LIMIT, EXIT_OF_LIMIT,
-                     "the %s limit of %" PRIu64 " %s was reached", rows[i].name, rows[i].value,
-                     rows[i].unit);
-            return;
-        }
-    }
-    conclude(out, texts, OUTCOME_LIMIT, EXIT_OF_LIMIT, "a limit was reached");
-}
-
-static void conclude_time(struct outcome *out, struct outcome_texts *texts, uint64_t wall_ms)
-{
-    out->limits |= WIRE_LIMIT_TIME;
-    conclude(out, texts, OUTCOME_LIMIT, EXIT_OF_TIME, "the time limit of %g s was reached",
-             (double)wall_ms / 1000);
+    uint32_t bit = limit_first(bits);
+    cleanup_buf struct buf sentence;
+    buf_init(&sentence, ERR_TEXT_MAX);
+    (void)limit_append(&sentence, bit, limits);
+    out->limits |= bit;
+    conclude(out, texts, OUTCOME_LIMIT,
+             bit == WIRE_LIMIT_TIME || bit == WIRE_LIMIT_CPU ? EXIT_OF_TIME : EXIT_OF_LIMIT, "%.*s",
+             (int)sentence.len, sentence.base);
 }
 
 /* An exception that a limit caused is the limit's doing; the guest may also have caught one and
@@ -265,8 +243,12 @@ static int result_take(const struct run_report *report, struct outcome_texts *te
     if (out->value_json.len > report->limits.result_bytes) {
         out->value_json = (struct span){0};
         out->value_note = span_of("truncated");
-        out->limits |= WIRE_LIMIT_RESULT;
     }
+    out->limits |= span_equal(out->value_note, span_of("truncated")) ? WIRE_LIMIT_RESULT : 0u;
+    out->limits |=
+        out->status == OUTCOME_RUN_ERROR && span_equal(out->error_type, span_of("RecursionError"))
+            ? WIRE_LIMIT_RECURSION
+            : 0u;
     return 0;
 }
 
@@ -341,11 +323,29 @@ static void conclude_end(const struct run_report *report, const struct end_recor
     }
 }
 
+/* The guest was interrupted when its CPU time was over, or its process has ended itself. */
+static bool is_out_of_cpu(const struct run_report *report, const struct outcome *out)
+{
+    return report->limits.cpu_ms > 0 &&
+           ((out->limits & WIRE_LIMIT_CPU) != 0 ||
+            (!report->has_end && report->has_exit && WIFEXITED(report->wait_status) &&
+             WEXITSTATUS(report->wait_status) == WIRE_EXIT_CPU));
+}
+
+/* What of the limits is not said yet. */
+static void limits_say(const struct run_report *report, struct outcome_texts *texts,
+                       struct outcome *out)
+{
+    uint32_t told = out->status == OUTCOME_LIMIT ? limit_first(out->limits) : 0;
+    (void)limit_append_all(&texts->limits, out->limits & ~told, &report->limits);
+    out->limits_text = buf_span(&texts->limits);
+}
+
 void outcome_compose(const struct run_report *report, struct outcome_texts *texts,
                      struct outcome *out)
 {
-    struct buf *const all[] = {&texts->value, &texts->note, &texts->type, &texts->message,
-                               &texts->traceback};
+    struct buf *const all[] = {&texts->value,   &texts->note,      &texts->type,
+                               &texts->message, &texts->traceback, &texts->limits};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         buf_init(all[i], TEXT_BYTES_MAX + ERR_TEXT_MAX);
     }
@@ -367,12 +367,15 @@ void outcome_compose(const struct run_report *report, struct outcome_texts *text
                  report->breakage != NULL ? report->breakage
                                           : "the sandbox process sent an end that is none");
     } else if (report->is_out_of_time) {
-        conclude_time(out, texts, report->limits.wall_ms);
+        conclude_limit(out, texts, WIRE_LIMIT_TIME, &report->limits);
+    } else if (is_out_of_cpu(report, out)) {
+        conclude_limit(out, texts, WIRE_LIMIT_CPU, &report->limits);
     } else if (has_end) {
         conclude_end(report, &end, has_result, texts, out);
     } else {
         conclude_exit(out, texts, report->wait_status);
     }
+    limits_say(report, texts, out);
 }
 
 void outcome_texts_free(struct outcome_texts *texts)
@@ -382,4 +385,5 @@ void outcome_texts_free(struct outcome_texts *texts)
     buf_free(&texts->type);
     buf_free(&texts->message);
     buf_free(&texts->traceback);
+    buf_free(&texts->limits);
 }

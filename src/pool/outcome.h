@@ -30,6 +30,15 @@ enum outcome_status {
  * "need". */
 const char *outcome_status_name(enum outcome_status status);
 
+/* How a limit (one bit of enum wire_limit) is called, and the option that sets it. */
+struct outcome_limit {
+    uint32_t bit;
+    const char *name;
+    const char *option;
+};
+extern const struct outcome_limit outcome_limits[]; /* the one to be told first is first */
+extern const size_t outcome_limit_count;
+
 /* A package of the environment that a program ran in. Texts are NUL-terminated. */
 struct outcome_package {
     const char *name;    /* as the project spells it */
@@ -41,6 +50,7 @@ struct outcome {
     enum outcome_status status;
     int exit_code;   /* what a shell should see: 0, 1, sys.exit's number, 124 for time ... */
     uint32_t limits; /* bits of enum wire_limit */
+    struct span limits_text; /* what of them `error_message` does not say, a sentence a line */
     bool output_truncated;
     struct span value_json; /* empty when None or not asked for */
     struct span value_note; /* "", "truncated" or "repr" */

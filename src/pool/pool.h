@@ -47,12 +47,16 @@ struct pool_environment {
 
 struct run_limits {
     uint64_t wall_ms;
+    uint64_t cpu_ms; /* 0: the wall time limits it, and nothing else */
     uint64_t grace_ms;
     uint64_t memory_bytes;
     uint64_t output_bytes;
     uint64_t result_bytes;
     uint64_t file_bytes;
     uint64_t file_count;
+    uint64_t open_files;
+    uint64_t display_count;
+    uint64_t recursion; /* calls in each other; the program may set it otherwise */
 };
 
 /* The defaults of base/limits.h. */

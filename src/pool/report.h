@@ -37,6 +37,7 @@ struct outcome_texts {
     struct buf type;
     struct buf message;
     struct buf traceback;
+    struct buf limits;
 };
 
 /* Fills *out, which borrows the report's records and `texts` until outcome_texts_free. */

@@ -19,6 +19,9 @@ struct run_limits run_limits_default(void)
         .result_bytes = LIMIT_RESULT_BYTES_DEFAULT,
         .file_bytes = LIMIT_FILE_BYTES_DEFAULT,
         .file_count = LIMIT_FILE_COUNT_DEFAULT,
+        .open_files = LIMIT_OPEN_FILES_DEFAULT,
+        .display_count = LIMIT_DISPLAY_COUNT_DEFAULT,
+        .recursion = LIMIT_RECURSION_DEFAULT,
     };
 }
 
@@ -34,12 +37,17 @@ static int limits_check(const struct run_limits *limits, uint64_t memory_bytes_m
         const char *unit;
     } rows[] = {
         {"time limit", limits->wall_ms, 1, LIMIT_WALL_MS_MAX, "ms"},
+        {"CPU time limit", limits->cpu_ms, 0, LIMIT_CPU_MS_MAX, "ms"},
         {"grace time", limits->grace_ms, 0, LIMIT_GRACE_MS_MAX, "ms"},
         {"memory limit", limits->memory_bytes, LIMIT_MEMORY_BYTES_MIN, memory_bytes_max, "bytes"},
         {"output limit", limits->output_bytes, 0, LIMIT_OUTPUT_BYTES_MAX, "bytes"},
         {"result limit", limits->result_bytes, 0, LIMIT_RESULT_BYTES_MAX, "bytes"},
         {"file size limit", limits->file_bytes, 0, LIMIT_FILE_BYTES_MAX, "bytes"},
         {"file count limit", limits->file_count, 0, LIMIT_FILE_COUNT_MAX, "files"},
+        {"open files limit", limits->open_files, LIMIT_OPEN_FILES_MIN, LIMIT_OPEN_FILES_MAX,
+         "files"},
+        {"display limit", limits->display_count, 0, LIMIT_DISPLAY_COUNT_MAX, "items"},
+        {"recursion limit", limits->recursion, LIMIT_RECURSION_MIN, LIMIT_RECURSION_MAX, "calls"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (rows[i].value < rows[i].min || rows[i].value > rows[i].max) {
@@ -155,7 +163,12 @@ static int limits_put(struct buf *out, const struct run_limits *limits)
         wire_put_u64(out, WIRE_REQUEST_OUTPUT_BYTES, limits->output_bytes) != 0 ||
         wire_put_u64(out, WIRE_REQUEST_RESULT_BYTES, limits->result_bytes) != 0 ||
         wire_put_u64(out, WIRE_REQUEST_FILE_BYTES, limits->file_bytes) != 0 ||
-        wire_put_u64(out, WIRE_REQUEST_FILE_COUNT, limits->file_count) != 0) {
+        wire_put_u64(out, WIRE_REQUEST_FILE_COUNT, limits->file_count) != 0 ||
+        wire_put_u64(out, WIRE_REQUEST_CPU_MS,
+                     limits->cpu_ms > 0 ? limits->cpu_ms : limits->wall_ms) != 0 ||
+        wire_put_u64(out, WIRE_REQUEST_OPEN_FILES, limits->open_files) != 0 ||
+        wire_put_u64(out, WIRE_REQUEST_DISPLAY_COUNT, limits->display_count) != 0 ||
+        wire_put_u64(out, WIRE_REQUEST_RECURSION, limits->recursion) != 0) {
         return -1;
     }
     return 0;

@@ -44,32 +44,8 @@ const char result_schema_json[] =
     "},\"required\":[\"status\",\"exit_code\",\"stdout\",\"stderr\",\"output\",\"return_value\","
     "\"error\",\"dependencies\",\"limits\",\"truncated\",\"timings\",\"memory_bytes\"]}";
 
-static const struct limit_name {
-    enum wire_limit bit;
-    const char *name;
-} limit_names[] = {
-    {WIRE_LIMIT_TIME, "time"},
-    {WIRE_LIMIT_MEMORY, "memory"},
-    {WIRE_LIMIT_OUTPUT, "output"},
-    {WIRE_LIMIT_RESULT, "result"},
-    {WIRE_LIMIT_FILE_BYTES, "file-bytes"},
-    {WIRE_LIMIT_FILE_COUNT, "file-count"},
-    {WIRE_LIMIT_OPEN_FILES, "open-files"},
-};
-enum { LIMIT_NAME_COUNT = sizeof limit_names / sizeof *limit_names };
-
 /* An indented value may grow with its depth: past this the compact form has to do. */
 #define INDENTED_BYTES_MAX(len) ((len)*8 + 64 * KIB)
-
-const char *result_limit_name(uint32_t limits)
-{
-    for (size_t i = 0; i < LIMIT_NAME_COUNT; i++) {
-        if ((limits & limit_names[i].bit) != 0) {
-            return limit_names[i].name;
-        }
-    }
-    return "";
-}
 
 struct span result_error_text(const struct outcome *outcome)
 {
@@ -239,12 +215,14 @@ static int append_xml(struct buf *out, const struct result *result)
         return -1;
     }
     if (outcome->status == OUTCOME_SUCCESS) {
-        return append_value_element(out, result);
-    }
-    if (append_error_text(&error, outcome) != 0) {
+        if (append_value_element(out, result) != 0) {
+            return -1;
+        }
+    } else if (append_error_text(&error, outcome) != 0 ||
+               append_element(out, "error", buf_span(&error)) != 0) {
         return -1;
     }
-    return append_element(out, "error", buf_span(&error));
+    return outcome->limits_text.len == 0 ? 0 : append_element(out, "limits", outcome->limits_text);
 }
 
 static int append_value_or_null(struct buf *out, const struct result *result)
@@ -266,6 +244,27 @@ static int append_line_array(struct buf *out, const struct transcript *transcrip
         before = ",";
     }
     return buf_append_text(out, *before == '[' ? "[]" : "]");
+}
+
+/* ,"limits":["..."], where there is something to say of them */
+static int append_limit_texts(struct buf *out, struct span lines)
+{
+    const char *before = ",\"limits\":[";
+    if (lines.len == 0) {
+        return 0;
+    }
+    while (lines.len > 0) {
+        const char *newline = memchr(lines.base, '\n', lines.len);
+        size_t len = newline == NULL ? lines.len : (size_t)(newline - lines.base);
+        if (buf_append_text(out, before) != 0 ||
+            jtext_append_string(out, (struct span){lines.base, len}) != 0) {
+            return -1;
+        }
+        len += newline == NULL ? 0 : 1;
+        lines = (struct span){lines.base + len, lines.len - len};
+        before = ",";
+    }
+    return buf_append_char(out, ']');
 }
 
 static int append_json(struct buf *out, const struct result *result)
@@ -294,7 +293,8 @@ static int append_json(struct buf *out, const struct result *result)
                  buf_append_text(out, ",\"error\":") != 0 ||
                  jtext_append_string(out, buf_span(&error)) != 0;
     }
-    return failed ? -1 : buf_append_char(out, '}');
+    return failed || append_limit_texts(out, outcome->limits_text) != 0 ? -1
+                                                                        : buf_append_char(out, '}');
 }
 
 int result_append_text(struct buf *out, enum result_mode mode, const struct result *result)
@@ -357,11 +357,11 @@ static int append_error(struct buf *out, const struct outcome *outcome)
 static int append_limits(struct buf *out, uint32_t limits)
 {
     const char *before = "[";
-    for (size_t i = 0; i < LIMIT_NAME_COUNT; i++) {
-        if ((limits & limit_names[i].bit) == 0) {
+    for (size_t i = 0; i < outcome_limit_count; i++) {
+        if ((limits & outcome_limits[i].bit) == 0) {
             continue;
         }
-        if (buf_append_format(out, "%s\"%s\"", before, limit_names[i].name) != 0) {
+        if (buf_append_format(out, "%s\"%s\"", before, outcome_limits[i].name) != 0) {
             return -1;
         }
         before = ",";

@@ -2,14 +2,15 @@
  * The only place that turns an outcome and what was printed into something to be read: the text
  * that mcp-run-python's clients know, its JSON mode, and structured content. Runs in `vitrine`.
  *
- * Text ("xml" mode): <status>, <dependencies>, <output>, <return_value>, <error>, each on lines of
- * its own, joined by newlines; empty ones are left out. Dependencies are a JSON array of the names
- * of what was installed, on one line. A return value is JSON with an indent of two; a str is
+ * Text ("xml" mode): <status>, <dependencies>, <output>, <return_value>, <error>, <limits>, each on
+ * lines of its own, joined by newlines; empty ones are left out. <limits> has sentences about
+ * limits that were reached, and that the error does not tell. Dependencies are a JSON array of the
+ * names of what was installed, on one line. A return value is JSON with an indent of two; a str is
  * printed raw. The error of an installation has its log before it. The insides go through
  * escape_append().
  *
  * JSON mode: {"status", "output": [lines], "return_value"} or {"status", "output", "error"}, with
- * "dependencies" behind the status where there are any.
+ * "dependencies" behind the status, and "limits" (sentences) at the end, where there are any.
  *
  * Structured content: one JSON object, as result_schema_json describes it.
  */
@@ -38,9 +39,6 @@ int result_append_structured(struct buf *out, const struct result *result);
 
 /* What to say of an outcome that is no success: the traceback, or a sentence. Borrowed. */
 struct span result_error_text(const struct outcome *outcome);
-
-/* The first limit in `limits` (bits of enum wire_limit) as a word: "time", "memory" ... */
-const char *result_limit_name(uint32_t limits);
 
 /* The JSON Schema (2020-12) of the structured content. */
 extern const char result_schema_json[];

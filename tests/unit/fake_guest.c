@@ -6,6 +6,7 @@
  *   sleep MS | spin              until interrupted         hang           cannot be interrupted
  *   value JSON | value-of N      the result's value        raise TYPE     ends with an exception
  *   limits BITS                  limits to report          junk-text      ill-formed UTF-8 in it
+ *   end-process N                the cell's own process ends
  *   exit N | trap TEXT | silent | no-record | twice        other ends
  *   junk | more-after-end        forged frames             segv | abort | connect | open   crimes
  *   ask TEXT | forge-ask TEXT    a question, and the answer; the same as a frame of its own making
@@ -222,8 +223,10 @@ static void command_request(struct guest *guest, const char *name, const char *t
         if (field.number == WIRE_REQUEST_CODE) {
             continue;
         }
-        if (field.number >= WIRE_REQUEST_WALL_MS && field.number <= WIRE_REQUEST_FILE_COUNT &&
-            wire_get_u64(field.value, &number) == 0) {
+        bool is_limit =
+            (field.number >= WIRE_REQUEST_WALL_MS && field.number <= WIRE_REQUEST_FILE_COUNT) ||
+            (field.number >= WIRE_REQUEST_CPU_MS && field.number <= WIRE_REQUEST_RECURSION);
+        if (is_limit && wire_get_u64(field.value, &number) == 0) {
             snprintf(line, sizeof line, "%u=%" PRIu64, field.number, number);
         } else if (is_flag(field.number) && wire_get_u32(field.value, &flag) == 0) {
             snprintf(line, sizeof line, "%u=%u", field.number, flag);
@@ -412,6 +415,13 @@ static void command_crime(struct guest *guest, const char *name, const char *tex
     }
 }
 
+static void command_end_process(struct guest *guest, const char *name, const char *text)
+{
+    (void)guest;
+    (void)name;
+    _exit((int)strtol(text, NULL, 10));
+}
+
 static const struct command {
     const char *name;
     void (*run)(struct guest *guest, const char *name, const char *text);
@@ -431,6 +441,7 @@ static const struct command {
     {"exit", command_end},
     {"trap", command_end},
     {"silent", command_end},
+    {"end-process", command_end_process},
     {"no-record", command_end},
     {"twice", command_end},
     {"junk", command_forge},

@@ -115,6 +115,9 @@ struct run_limits run_limits_default(void)
         .result_bytes = LIMIT_RESULT_BYTES_DEFAULT,
         .file_bytes = LIMIT_FILE_BYTES_DEFAULT,
         .file_count = LIMIT_FILE_COUNT_DEFAULT,
+        .open_files = LIMIT_OPEN_FILES_DEFAULT,
+        .display_count = LIMIT_DISPLAY_COUNT_DEFAULT,
+        .recursion = LIMIT_RECURSION_DEFAULT,
     };
 }
 

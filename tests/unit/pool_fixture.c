@@ -154,6 +154,7 @@ static void on_done(void *context, const struct outcome *outcome)
     text_keep(seen->traceback, outcome->error_traceback);
     text_keep(seen->value, outcome->value_json);
     text_keep(seen->note, outcome->value_note);
+    text_keep(seen->limits, outcome->limits_text);
     text_keep(seen->need, outcome->need_json);
     if (seen->then != NULL) {
         seen->then(seen);

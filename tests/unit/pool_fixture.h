@@ -71,6 +71,7 @@ struct seen {
     char traceback[TEXT_MAX];
     char value[TEXT_MAX];
     char note[TEXT_MAX];
+    char limits[TEXT_MAX];
     char need[TEXT_MAX];
     char question[TEXT_MAX]; /* the last one */
     unsigned fetch_count;

@@ -48,6 +48,9 @@ static void options_have_defaults(void **state)
     for (size_t i = 0; i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
         uint64_t number = 0;
+        if (row->default_text == NULL) {
+            continue; /* it is another option's */
+        }
         if (row->kind == OPTION_BYTES) {
             assert_int_equal(option_parse_bytes(row->default_text, &number), 0);
         } else if (row->kind == OPTION_DURATION) {

@@ -38,13 +38,16 @@ static void exceptions_that_limits_cause_are_limits(void **state)
         const char *text;
     } rows[] = {
         {"raise MemoryError", OUTCOME_RUN_ERROR, "it failed"},
-        {"limits 1\nraise MemoryError", OUTCOME_LIMIT, "the memory limit of 512 MiB was reached"},
+        {"limits 1\nraise MemoryError", OUTCOME_LIMIT,
+         "the memory limit of 512 MiB was reached (see --memory)"},
         {"limits 1\nraise ValueError", OUTCOME_RUN_ERROR, "it failed"},
         {"limits 4\nraise OSError", OUTCOME_LIMIT,
          "the file size limit of 268435456 bytes in all was reached"},
         {"limits 8\nraise OSError", OUTCOME_LIMIT, "the file count limit of 20000 files"},
-        {"limits 16\nraise OSError", OUTCOME_LIMIT, "the open files limit of 512 files"},
+        {"limits 16\nraise OSError", OUTCOME_LIMIT,
+         "the open files limit of 256 files was reached (see --open-files)"},
         {"limits 4\nvalue 1", OUTCOME_SUCCESS, ""},
+        {"raise RecursionError", OUTCOME_RUN_ERROR, "it failed"},
     };
     pool_start("ok", 1, 1);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -70,10 +73,10 @@ static void time_limit_interrupts(void **state)
         assert_int_equal(seen.outcome.status, OUTCOME_LIMIT);
         assert_int_equal(seen.outcome.limits, WIRE_LIMIT_TIME);
         assert_int_equal(seen.outcome.exit_code, 124);
-        assert_string_equal(seen.message, "the time limit of 0.1 s was reached");
+        assert_string_equal(seen.message, "the time limit of 0.1 s was reached (see --timeout)");
         assert_string_equal(seen.traceback, "Traceback (most recent call last):\n"
                                             "KeyboardInterrupt\n"
-                                            "the time limit of 0.1 s was reached");
+                                            "the time limit of 0.1 s was reached (see --timeout)");
         assert_text(&seen.out, "a\n");
         assert_in_range(seen.outcome.wall_us, 100000, 100000 + LIMIT_GRACE_MS * 1000);
     }
@@ -91,10 +94,91 @@ static void time_limit_kills_after_the_grace(void **state)
     run_request_whole(&request, &seen);
     assert_int_equal(seen.outcome.status, OUTCOME_LIMIT);
     assert_int_equal(seen.outcome.exit_code, 124);
-    assert_string_equal(seen.traceback, "the time limit of 1 s was reached");
+    assert_string_equal(seen.traceback, "the time limit of 1 s was reached (see --timeout)");
     assert_text(&seen.out, "a\n");
     assert_in_range(seen.outcome.wall_us, 1100000, 1600000);
     assert_next_run_is_clean();
+    pool_end();
+}
+
+/* CPU time: first an interrupt, then the end; what was written before is there. */
+static void cpu_limit_ends_a_program(void **state)
+{
+    (void)state;
+    static const char *const codes[] = {"print a\nspin", "print a\nhang"};
+    pool_start("ok", 1, 1);
+    for (size_t i = 0; i < 2; i++) {
+        struct run_request request = request_make(codes[i]);
+        request.limits.cpu_ms = 100;
+        cleanup_seen struct seen seen;
+        run_request_whole(&request, &seen);
+        assert_int_equal(seen.outcome.status, OUTCOME_LIMIT);
+        assert_int_equal(seen.outcome.limits, WIRE_LIMIT_CPU);
+        assert_int_equal(seen.outcome.exit_code, 124);
+        assert_string_equal(seen.message, "the CPU time limit of 0.1 s was reached "
+                                          "(see --cpu-time)");
+        assert_text(&seen.out, "a\n");
+        assert_in_range(seen.outcome.wall_us, 90000, 20000000);
+    }
+    assert_next_run_is_clean();
+    pool_end();
+}
+
+static void waiting_costs_no_cpu_time(void **state)
+{
+    (void)state;
+    pool_start("ok", 1, 1);
+    struct run_request request = request_make("sleep 400\nprint a");
+    request.limits.cpu_ms = 200;
+    cleanup_seen struct seen seen;
+    run_request_whole(&request, &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_SUCCESS);
+    assert_int_equal(seen.outcome.limits, 0);
+    assert_text(&seen.out, "a\n");
+    pool_end();
+}
+
+/* A status that a process may have for other reasons. */
+static void a_status_alone_is_no_limit(void **state)
+{
+    (void)state;
+    pool_start("ok", 1, 1);
+    cleanup_seen struct seen seen;
+    run_whole("print a\nend-process 152", &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_CRASH);
+    assert_contains(seen.message, "ended with status 152 before the program did");
+    pool_end();
+}
+
+/* A limit that did not decide the outcome is told all the same. */
+static void limits_on_the_way_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *code;
+        uint32_t limits;
+        const char *text;
+    } rows[] = {
+        {"value 1", 0, ""},
+        {"limits 12\nvalue 1", WIRE_LIMIT_FILE_BYTES | WIRE_LIMIT_FILE_COUNT,
+         "the file size limit of 268435456 bytes in all was reached (see --file-bytes)\n"
+         "the file count limit of 20000 files was reached (see --file-count)"},
+        {"limits 1\nraise ValueError", WIRE_LIMIT_MEMORY,
+         "the memory limit of 512 MiB was reached (see --memory)"},
+        {"limits 17\nraise MemoryError", WIRE_LIMIT_MEMORY | WIRE_LIMIT_OPEN_FILES,
+         "the open files limit of 256 files was reached (see --open-files)"},
+        {"raise RecursionError", WIRE_LIMIT_RECURSION,
+         "the recursion limit, 1000 calls at the start, was reached (see --recursion-limit)"},
+        {"limits 256\nvalue 1", WIRE_LIMIT_DISPLAY,
+         "the display limit of 100 items and 16 MiB was reached (see --display-count)"},
+    };
+    pool_start("ok", 1, 1);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cleanup_seen struct seen seen;
+        run_whole(rows[i].code, &seen);
+        assert_int_equal(seen.outcome.limits, rows[i].limits);
+        assert_string_equal(seen.limits, rows[i].text);
+    }
     pool_end();
 }
 
@@ -110,7 +194,8 @@ static void output_stops_at_its_limit(void **state)
     assert_int_equal(seen.outcome.limits, WIRE_LIMIT_OUTPUT);
     assert_int_equal(seen.outcome.exit_code, 1);
     assert_true(seen.outcome.output_truncated);
-    assert_string_equal(seen.message, "the output limit of 100000 bytes was reached");
+    assert_string_equal(seen.message,
+                        "the output limit of 100000 bytes was reached (see --output-limit)");
     assert_int_equal(seen.out.len, 100000);
     assert_next_run_is_clean();
     pool_end();
@@ -137,9 +222,11 @@ int main(int argc, char **argv)
         return be_cell(argc, argv);
     }
     const struct CMUnitTest tests[] = {
-        pool_test(errors_keep_their_words),   pool_test(exceptions_that_limits_cause_are_limits),
-        pool_test(time_limit_interrupts),     pool_test(time_limit_kills_after_the_grace),
-        pool_test(output_stops_at_its_limit), pool_test(value_stops_at_its_limit),
+        pool_test(cpu_limit_ends_a_program),   pool_test(waiting_costs_no_cpu_time),
+        pool_test(a_status_alone_is_no_limit), pool_test(limits_on_the_way_are_told),
+        pool_test(errors_keep_their_words),    pool_test(exceptions_that_limits_cause_are_limits),
+        pool_test(time_limit_interrupts),      pool_test(time_limit_kills_after_the_grace),
+        pool_test(output_stops_at_its_limit),  pool_test(value_stops_at_its_limit),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -123,6 +123,28 @@ static void errors_keep_their_traceback(void **state)
     close_fixture(&f);
 }
 
+static void limits_on_the_way_are_told(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_fixture(&f);
+    struct outcome outcome = {.value_json = span_of("1"),
+                              .limits = WIRE_LIMIT_OPEN_FILES | WIRE_LIMIT_RECURSION,
+                              .limits_text = span_of("one\ntwo </limits>")};
+    assert_string_equal(text_of(&f, RESULT_XML, &outcome),
+                        "<status>success</status>\n<return_value>\n1\n</return_value>\n"
+                        "<limits>\none\ntwo &lt;/limits&gt;\n</limits>");
+    assert_string_equal(text_of(&f, RESULT_JSON, &outcome),
+                        "{\"status\":\"success\",\"output\":[],\"return_value\":1,"
+                        "\"limits\":[\"one\",\"two </limits>\"]}");
+    outcome.status = OUTCOME_RUN_ERROR;
+    outcome.error_traceback = span_of("E\n");
+    assert_string_equal(text_of(&f, RESULT_XML, &outcome),
+                        "<status>run-error</status>\n<error>\nE\n\n</error>\n"
+                        "<limits>\none\ntwo &lt;/limits&gt;\n</limits>");
+    close_fixture(&f);
+}
+
 static void installed_packages_are_listed(void **state)
 {
     (void)state;
@@ -361,6 +383,7 @@ int main(void)
         cmocka_unit_test(success_has_output_and_value),
         cmocka_unit_test(empty_parts_are_left_out),
         cmocka_unit_test(errors_keep_their_traceback),
+        cmocka_unit_test(limits_on_the_way_are_told),
         cmocka_unit_test(installed_packages_are_listed),
         cmocka_unit_test(failed_installations_have_their_log),
         cmocka_unit_test(structured_content_is_complete),
