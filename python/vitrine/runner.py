@@ -7,6 +7,7 @@ of our frames below its own: ``sys._getframe().f_back`` is None and the recursio
 from the program's first frame, both as in ``python main.py``.
 """
 
+import builtins
 import gc
 import sys
 from _functools import partial
@@ -49,6 +50,7 @@ _session: "Generator[Step, Came, None] | None" = None
 def prepare(warm: bool) -> None:
     """Get ready to run one program; ``warm`` imports ahead what a zygote's cells will need."""
     streams.install()
+    builtins.display = display
     if sys.platform == "emscripten":
         zone.install()
         for name in _BROWSER_MODULES:
@@ -64,6 +66,13 @@ def prepare(warm: bool) -> None:
             immortal.make_immortal()
     repair.remember()
     gc.freeze()  # the collector then leaves alone what is there, and the pages it lies on
+
+
+def display(*values: object) -> None:
+    """Show values in their richest forms: tables, formulas, pictures; as text at least."""
+    from vitrine import display as module  # few programs call it
+
+    module.show(values)
 
 
 def _patch_asyncio(unix_events: "ModuleType") -> None:
@@ -91,7 +100,7 @@ def _warm_up() -> None:
             __import__(name)
         except ImportError:  # left out of this build, as some modules are in the guest
             continue
-    from vitrine import imports, loop, preload, rehearsal, tracebacks, values  # noqa: F401
+    from vitrine import display, imports, loop, preload, rehearsal, tracebacks, values  # noqa: F401
 
     imports.prepare()
     preload.load()

@@ -18,6 +18,9 @@ CONTROL_FD = 1000000
 # Questions to vitrine-fetch, where the program was granted them: one write, then reads to the end.
 FETCH_FD = 1000001
 
+# What display() shows: one write, one bundle.
+DISPLAY_FD = 1000002
+
 REQUEST_CODE = 1
 REQUEST_FILENAME = 2
 REQUEST_GLOBALS = 3

@@ -139,6 +139,12 @@ static int sink_result(void *context, struct span record)
     return outlet_result(record);
 }
 
+static int sink_display(void *context, struct span bundle)
+{
+    (void)context;
+    return outlet_display(bundle);
+}
+
 static void sink_flush(void *context)
 {
     (void)context;
@@ -241,6 +247,7 @@ static void request_run(const struct life *life, struct span record,
     const struct guest_sink sink = {
         .output = sink_output,
         .result = sink_result,
+        .display = sink_display,
         .flush = sink_flush,
         .fetch = allowance->may_fetch == 1 ? sink_fetch : NULL,
     };

@@ -199,6 +199,12 @@ int outlet_result(struct span record)
     return leave(frame_add(WIRE_RESULT, record));
 }
 
+int outlet_display(struct span bundle)
+{
+    enter();
+    return leave(frame_add(WIRE_DISPLAY, bundle));
+}
+
 int outlet_flush(void)
 {
     if (outlet.frames.len == 0) {

@@ -32,6 +32,7 @@ void outlet_open(const struct outlet_limits *limits);
 /* Each takes one frame's payload; 0, or -1 when it cannot be sent, or not whole. */
 int outlet_output(int is_stderr, struct span bytes); /* LIMIT_OUTPUT_FRAME_BYTES_MAX at most */
 int outlet_result(struct span record);
+int outlet_display(struct span bundle); /* LIMIT_DISPLAY_ITEM_BYTES_MAX at most */
 
 /* Writes what waits. 0, or -1 when the pool is gone. */
 int outlet_flush(void);

@@ -167,11 +167,25 @@ static void print_json(struct run *run, const struct outcome *outcome)
     write_stream(run, &run->streams[RUN_STDOUT], buf_span(&text));
 }
 
+/* A value that the program displays: its plain text, between the lines of its output. */
+static void show_display(struct run *run, struct span bundle)
+{
+    struct span display;
+    cleanup_buf struct buf text;
+    buf_init(&text, LIMIT_DISPLAY_ITEM_BYTES_MAX + 1);
+    if (transcript_check_display(bundle, &display) &&
+        transcript_append_display(&text, display) == 0 && buf_append_char(&text, '\n') == 0) {
+        show(run, RUN_STDOUT, buf_span(&text));
+    }
+}
+
 static void on_output(void *context, enum run_stream stream, struct span bytes)
 {
     struct run *run = context;
     if (run->options->json) {
         transcript_add(&run->transcript, stream, bytes);
+    } else if (stream == RUN_DISPLAY) {
+        show_display(run, bytes);
     } else {
         show(run, stream, bytes);
     }

@@ -53,7 +53,8 @@ struct guest_sink {
     void *context;
     int (*output)(void *context, int is_stderr, struct span bytes); /* at most 64 KiB a call */
     int (*result)(void *context, struct span record);               /* WIRE_RESULT, unchecked */
-    void (*flush)(void *context); /* the guest is about to wait; may be NULL */
+    int (*display)(void *context, struct span bundle); /* WIRE_DISPLAY, unchecked; may be NULL */
+    void (*flush)(void *context);                      /* the guest is about to wait; may be NULL */
     /* Answers a record of enum wire_fetch_field (unchecked) with u32 status and bytes, appended to
      * `answer`. NULL where the program may not fetch. */
     int (*fetch)(void *context, struct span question, struct buf *answer);

@@ -93,6 +93,8 @@ void guest_flush(const struct guest *guest)
 static void limits_set(struct guest *guest, struct span request)
 {
     struct vfs_quota quota = vfs_quota_default();
+    guest->display_count_left = LIMIT_DISPLAY_COUNT_DEFAULT;
+    guest->display_bytes_left = LIMIT_DISPLAY_BYTES_MAX;
     struct wire_field field;
     while (wire_next(&request, &field) > 0) {
         uint64_t value;
@@ -106,6 +108,7 @@ static void limits_set(struct guest *guest, struct span request)
             break;
         case WIRE_REQUEST_FILE_BYTES: quota.bytes_max = value; break;
         case WIRE_REQUEST_FILE_COUNT: quota.count_max = value; break;
+        case WIRE_REQUEST_DISPLAY_COUNT: guest->display_count_left = value; break;
         case WIRE_REQUEST_OPEN_FILES:
             quota.open_files_max =
                 value < LIMIT_OPEN_FILES_MAX ? (uint32_t)value : LIMIT_OPEN_FILES_MAX;

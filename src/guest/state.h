@@ -110,7 +110,9 @@ struct guest {
     uint64_t now_asked_ns;  /* when the C library last asked for the time (abi/time.c) */
     double now_ahead_ms;    /* how far that clock has been put ahead to end sleeps */
     int now_jumps;          /* how often it is still to be put ahead */
-    uint32_t limits_hit;    /* bits of enum wire_limit that the platform itself ran into */
+    uint64_t display_count_left;
+    uint64_t display_bytes_left;
+    uint32_t limits_hit; /* bits of enum wire_limit that the platform itself ran into */
 
     /* Shared with signal handlers. */
     atomic_int pending_signal;                  /* number to be raised in the guest, or 0 */

@@ -219,6 +219,19 @@ static void output_take(struct cell *cell, enum run_stream stream, struct span b
     }
 }
 
+static void display_take(struct cell *cell, struct span bundle)
+{
+    struct pool_run *run = cell->run;
+    run->display_count++;
+    run->display_bytes += bundle.len;
+    if (run->display_count > run->limits.display_count ||
+        run->display_bytes > LIMIT_DISPLAY_BYTES_MAX) {
+        violation(cell, "more to display than its limit allows");
+    } else if (run->events.output != NULL) {
+        run->events.output(run->events.context, RUN_DISPLAY, bundle);
+    }
+}
+
 static void result_take(struct cell *cell, struct span record)
 {
     struct pool_run *run = cell->run;
@@ -258,6 +271,8 @@ static void frame_take(struct cell *cell, const struct wire_frame *frame, size_t
         output_take(cell, RUN_STDOUT, frame->payload);
     } else if (frame->type == WIRE_STDERR) {
         output_take(cell, RUN_STDERR, frame->payload);
+    } else if (frame->type == WIRE_DISPLAY) {
+        display_take(cell, frame->payload);
     } else if (frame->type == WIRE_RESULT) {
         result_take(cell, frame->payload);
     } else if (bytes_after > 0) {

@@ -11,8 +11,8 @@
 
 #include "base/span.h"
 
-/* Where a program writes. */
-enum run_stream { RUN_STDOUT, RUN_STDERR };
+/* Where a program writes; and what it shows with display(). */
+enum run_stream { RUN_STDOUT, RUN_STDERR, RUN_DISPLAY };
 
 enum outcome_status {
     OUTCOME_SUCCESS,

@@ -87,7 +87,8 @@ struct run_events {
      * Each is answered by one pool_run_fetched, now or later, unless `done` comes before. There is
      * one at a time, and LIMIT_RESOLVE_FETCHES_MAX in all. May be NULL without may_fetch. */
     void (*fetch)(void *context, struct pool_run *run, struct span question);
-    /* As the guest writes; bytes may be cut anywhere and need not be UTF-8. May be NULL. */
+    /* As the guest writes; bytes may be cut anywhere and need not be UTF-8. RUN_DISPLAY has one
+     * whole bundle, which should be a JSON object of texts by MIME type. May be NULL. */
     void (*output)(void *context, enum run_stream stream, struct span bytes);
     /* Exactly once, last. The outcome is borrowed until it returns. */
     void (*done)(void *context, const struct outcome *outcome);

@@ -47,7 +47,7 @@ void run_finish(struct pool_run *run, const struct run_end *how)
         .refusal = run->refusal,
         .breakage = how->breakage,
         .is_out_of_time = run->is_out_of_time,
-        .may_need = run->finds_needs && run->output_bytes == 0,
+        .may_need = run->finds_needs && run->output_bytes == 0 && run->display_count == 0,
         .has_end = how->end != NULL,
         .has_result = run->has_result,
         .result = buf_span(&run->result),

@@ -55,6 +55,8 @@ struct pool_run {
     struct buf result;    /* payload of RESULT */
     bool has_result;
     uint64_t output_bytes; /* seen so far */
+    uint64_t display_count;
+    uint64_t display_bytes;
     uint64_t queued_us;
     uint64_t sent_us; /* 0 before it is sent */
     bool is_queued;

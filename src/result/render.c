@@ -15,8 +15,13 @@ const char result_schema_json[] =
     "\"stderr\":{\"type\":\"string\",\"description\":\"Everything written to stderr\"},"
     "\"output\":{\"type\":\"array\",\"description\":\"Both streams in order\",\"items\":{"
     "\"type\":\"object\",\"properties\":{"
-    "\"stream\":{\"type\":\"string\",\"enum\":[\"stdout\",\"stderr\"]},"
+    "\"stream\":{\"type\":\"string\",\"enum\":[\"stdout\",\"stderr\","
+    "\"display\"]},"
     "\"text\":{\"type\":\"string\"}},\"required\":[\"stream\",\"text\"]}},"
+    "\"display\":{\"type\":\"array\",\"description\":\"What the program showed with display(): "
+    "texts, "
+    "or base64, by MIME type\",\"items\":{\"type\":\"object\","
+    "\"additionalProperties\":{\"type\":\"string\"}}},"
     "\"return_value\":{\"description\":\"Value of the last expression, as JSON\"},"
     "\"return_value_note\":{\"type\":\"string\",\"description\":"
     "\"Why return_value is not the whole value: truncated, repr or invalid\"},"
@@ -83,14 +88,20 @@ void result_open(struct result *result, const struct outcome *outcome,
     }
 }
 
-/* The two streams as one text, without the last newline. */
+static int append_line(struct buf *out, enum run_stream stream, struct span line)
+{
+    return stream == RUN_DISPLAY ? transcript_append_display(out, line)
+                                 : utf8_append_lossy(out, line);
+}
+
+/* The two streams, and what was displayed, as one text, without the last newline. */
 static int append_lines(struct buf *out, const struct transcript *transcript)
 {
     struct transcript_cursor cursor = {0};
     enum run_stream stream;
     struct span line;
     for (bool first = true; transcript_next(transcript, &cursor, &stream, &line); first = false) {
-        if ((!first && buf_append_char(out, '\n') != 0) || utf8_append_lossy(out, line) != 0) {
+        if ((!first && buf_append_char(out, '\n') != 0) || append_line(out, stream, line) != 0) {
             return -1;
         }
     }
@@ -231,6 +242,17 @@ static int append_value_or_null(struct buf *out, const struct result *result)
                                   : jtext_append_compact(out, result->value);
 }
 
+static int append_line_string(struct buf *out, enum run_stream stream, struct span line)
+{
+    cleanup_buf struct buf text;
+    buf_init(&text, out->bytes_max);
+    if (stream != RUN_DISPLAY) {
+        return jtext_append_string(out, line);
+    }
+    return transcript_append_display(&text, line) != 0 ? -1
+                                                       : jtext_append_string(out, buf_span(&text));
+}
+
 static int append_line_array(struct buf *out, const struct transcript *transcript)
 {
     struct transcript_cursor cursor = {0};
@@ -238,7 +260,7 @@ static int append_line_array(struct buf *out, const struct transcript *transcrip
     struct span line;
     const char *before = "[";
     while (transcript_next(transcript, &cursor, &stream, &line)) {
-        if (buf_append_text(out, before) != 0 || jtext_append_string(out, line) != 0) {
+        if (buf_append_text(out, before) != 0 || append_line_string(out, stream, line) != 0) {
             return -1;
         }
         before = ",";
@@ -310,6 +332,23 @@ static int append_member(struct buf *out, const char *name, struct span text)
     return jtext_append_string(out, text);
 }
 
+static int append_display_item(struct buf *out, struct span display)
+{
+    return buf_append_text(out, "{\"stream\":\"display\",\"text\":") != 0 ||
+                   append_line_string(out, RUN_DISPLAY, display) != 0
+               ? -1
+               : buf_append_char(out, '}');
+}
+
+static int append_stream_item(struct buf *out, enum run_stream stream, struct span text)
+{
+    const char *name = stream == RUN_STDOUT ? "stdout" : "stderr";
+    return buf_append_format(out, "{\"stream\":\"%s\"", name) != 0 ||
+                   append_member(out, "text", text) != 0
+               ? -1
+               : buf_append_char(out, '}');
+}
+
 /* Neighbouring lines of one stream as one item. The lines lie side by side in the stream's bytes,
  * so an item is a span from its first line to its last, newlines included. */
 static int append_streams(struct buf *out, const struct transcript *transcript)
@@ -321,22 +360,44 @@ static int append_streams(struct buf *out, const struct transcript *transcript)
     bool more = transcript_next(transcript, &cursor, &stream, &line);
     while (more) {
         enum run_stream current = stream;
+        struct span display = line;
         const char *start = line.base;
         size_t end = 0;
-        while (more && stream == current) {
+        do {
             end = cursor.at[current];
             more = transcript_next(transcript, &cursor, &stream, &line);
-        }
+        } while (more && stream == current && current != RUN_DISPLAY);
         const char *stop = transcript->bytes[current].base + end;
-        if (buf_append_format(out, "%s{\"stream\":\"%s\"", before,
-                              current == RUN_STDOUT ? "stdout" : "stderr") != 0 ||
-            append_member(out, "text", (struct span){start, (size_t)(stop - start)}) != 0 ||
-            buf_append_char(out, '}') != 0) {
+        struct span text = {start, (size_t)(stop - start)};
+        if (buf_append_text(out, before) != 0 ||
+            (current == RUN_DISPLAY ? append_display_item(out, display)
+                                    : append_stream_item(out, current, text)) != 0) {
             return -1;
         }
         before = ",";
     }
     return buf_append_text(out, *before == '[' ? "[]" : "]");
+}
+
+/* ,"display":[{...}], where something was displayed */
+static int append_displays(struct buf *out, const struct transcript *transcript)
+{
+    struct span rest = buf_span(&transcript->bytes[RUN_DISPLAY]);
+    const char *before = ",\"display\":[";
+    if (rest.len == 0) {
+        return 0;
+    }
+    while (rest.len > 0) {
+        const char *newline = memchr(rest.base, '\n', rest.len);
+        size_t len = newline == NULL ? rest.len : (size_t)(newline - rest.base);
+        if (buf_append_text(out, before) != 0 || buf_append(out, rest.base, len) != 0) {
+            return -1;
+        }
+        len += newline == NULL ? 0 : 1;
+        rest = (struct span){rest.base + len, rest.len - len};
+        before = ",";
+    }
+    return buf_append_char(out, ']');
 }
 
 static int append_error(struct buf *out, const struct outcome *outcome)
@@ -417,7 +478,8 @@ int result_append_structured(struct buf *out, const struct result *result)
         append_member(out, "stdout", buf_span(&transcript->bytes[RUN_STDOUT])) != 0 ||
         append_member(out, "stderr", buf_span(&transcript->bytes[RUN_STDERR])) != 0 ||
         buf_append_text(out, ",\"output\":") != 0 || append_streams(out, transcript) != 0 ||
-        buf_append_text(out, ",\"return_value\":") != 0 || append_value_or_null(out, result) != 0) {
+        append_displays(out, transcript) != 0 || buf_append_text(out, ",\"return_value\":") != 0 ||
+        append_value_or_null(out, result) != 0) {
         return -1;
     }
     if (result->value_note.len > 0 &&

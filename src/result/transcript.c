@@ -2,19 +2,26 @@
 
 #include <string.h>
 
+#include "base/jtext.h"
+#include "base/limits.h"
+
 void transcript_init(struct transcript *transcript, size_t bytes_max)
 {
     *transcript = (struct transcript){0};
     buf_init(&transcript->bytes[RUN_STDOUT], bytes_max);
     buf_init(&transcript->bytes[RUN_STDERR], bytes_max);
+    /* What is escaped anew takes twice the room at most. */
+    buf_init(&transcript->bytes[RUN_DISPLAY],
+             2 * LIMIT_DISPLAY_BYTES_MAX + LIMIT_DISPLAY_COUNT_MAX);
     /* A line has a newline, but for the last one of each stream. */
-    buf_init(&transcript->order, 2 * bytes_max + 2);
+    buf_init(&transcript->order, 2 * bytes_max + 2 + LIMIT_DISPLAY_COUNT_MAX);
 }
 
 void transcript_free(struct transcript *transcript)
 {
     buf_free(&transcript->bytes[RUN_STDOUT]);
     buf_free(&transcript->bytes[RUN_STDERR]);
+    buf_free(&transcript->bytes[RUN_DISPLAY]);
     buf_free(&transcript->order);
 }
 
@@ -29,8 +36,62 @@ static void end_line(struct transcript *t, enum run_stream stream, size_t end)
     }
 }
 
+bool transcript_check_display(struct span json, struct span *display)
+{
+    if (jtext_check(json, JTEXT_STRICT, display, NULL) != 0 ||
+        jtext_type(*display) != JTEXT_OBJECT) {
+        return false;
+    }
+    struct jtext_cursor cursor = jtext_open(*display);
+    struct span key;
+    struct span member;
+    size_t count = 0;
+    while (jtext_next(&cursor, &key, &member)) {
+        if (jtext_type(member) != JTEXT_STRING) {
+            return false;
+        }
+        count++;
+    }
+    return count > 0;
+}
+
+static void add_display(struct transcript *t, struct span json)
+{
+    struct buf *all = &t->bytes[RUN_DISPLAY];
+    size_t before = all->len;
+    struct span display;
+    if (!transcript_check_display(json, &display)) {
+        return;
+    }
+    if (jtext_append_compact(all, display) != 0 || buf_append_char(all, '\n') != 0 ||
+        buf_append_char(&t->order, (char)RUN_DISPLAY) != 0) {
+        all->len = before;
+        t->truncated = true;
+    }
+}
+
+int transcript_append_display(struct buf *out, struct span display)
+{
+    struct span text;
+    if (jtext_find(display, "text/plain", &text)) {
+        return jtext_string_decode(out, text);
+    }
+    struct jtext_cursor cursor = jtext_open(display);
+    struct span kind;
+    if (!jtext_next(&cursor, &kind, &text)) {
+        return 0;
+    }
+    return buf_append_char(out, '<') != 0 || jtext_string_decode(out, kind) != 0
+               ? -1
+               : buf_append_char(out, '>');
+}
+
 void transcript_add(struct transcript *transcript, enum run_stream stream, struct span bytes)
 {
+    if (stream == RUN_DISPLAY) {
+        add_display(transcript, bytes);
+        return;
+    }
     struct buf *all = &transcript->bytes[stream];
     size_t searched = all->len;
     size_t room = all->bytes_max - all->len;

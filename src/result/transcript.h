@@ -3,7 +3,10 @@
  *
  * Bytes come in pieces that may be cut anywhere. They are kept by stream, so a character that was
  * cut in two is whole again; and the order in which lines were completed is kept beside them, so
- * the two streams can be shown line by line as they were produced. Nothing is decoded here.
+ * the two streams can be shown line by line as they were produced. Nothing of them is decoded here.
+ *
+ * What display() showed stands between the lines. It is checked here, once: what is no JSON object
+ * of texts is left out. The rest is kept as JSON without white space, so each is a line too.
  */
 #ifndef RESULT_TRANSCRIPT_H
 #define RESULT_TRANSCRIPT_H
@@ -15,7 +18,7 @@
 #include "pool/outcome.h"
 
 struct transcript {
-    struct buf bytes[2];  /* by enum run_stream, as written */
+    struct buf bytes[3];  /* by enum run_stream, as written; of displays one a line */
     size_t line_start[2]; /* where each stream's unfinished line begins */
     struct buf order;     /* one byte for each line: its enum run_stream */
     bool truncated;       /* more came than there was room for */
@@ -36,9 +39,16 @@ void transcript_finish(struct transcript *transcript);
 /* Walks over the lines in order. */
 struct transcript_cursor {
     size_t line;
-    size_t at[2];
+    size_t at[3];
 };
 bool transcript_next(const struct transcript *transcript, struct transcript_cursor *cursor,
                      enum run_stream *stream, struct span *line);
+
+/* Whether a guest's bundle is a JSON object of texts, at least one, and its span. */
+bool transcript_check_display(struct span json, struct span *display);
+
+/* Appends the plain text of a checked display; the name of its first form when it has none. 0, or
+ * -1 as buf_append. */
+int transcript_append_display(struct buf *out, struct span display);
 
 #endif

@@ -37,10 +37,11 @@ enum wire_type {
     /* cell -> pool, on the cell socket */
     WIRE_STDOUT = 16, /* bytes as the guest wrote them */
     WIRE_STDERR = 17,
-    WIRE_RESULT = 18, /* record of enum wire_result_field, written by the guest: not trusted */
-    WIRE_END = 19,    /* record of enum wire_end_field, written by the cell; the last frame */
-    WIRE_FETCH = 20,  /* record of enum wire_fetch_field; only from a cell that was granted it. The
-                         cell waits for FETCHED before it says anything else */
+    WIRE_RESULT = 18,  /* record of enum wire_result_field, written by the guest: not trusted */
+    WIRE_END = 19,     /* record of enum wire_end_field, written by the cell; the last frame */
+    WIRE_FETCH = 20,   /* record of enum wire_fetch_field; only from a cell that was granted it. The
+                          cell waits for FETCHED before it says anything else */
+    WIRE_DISPLAY = 21, /* json object of texts by MIME type, written by the guest: not trusted */
     /* pool -> zygote, on the control socket */
     WIRE_FORK = 32,      /* u32 cell number; one descriptor attached */
     WIRE_INTERRUPT = 33, /* u32 cell number: KeyboardInterrupt in the guest */

@@ -21,6 +21,7 @@ from records import LIMITS, ROOT, Came, decode, request, wire
 
 REQUEST, STDOUT, STDERR, RESULT, END = 1, 16, 17, 18, 19
 FORK, INTERRUPT, KILL = 32, 33, 34
+DISPLAY = 21
 READY, FATAL, EXITED = 48, 49, 50
 
 RETURNED, LEFT, TRAPPED, LIMIT, PROTOCOL = range(5)
@@ -49,6 +50,7 @@ class Run(Came):
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
     frames: list[tuple[int, bytes]] = field(default_factory=list)
+    displays: list[bytes] = field(default_factory=list)
     results: list[bytes] = field(default_factory=list)  # the guest's words: perhaps no records
     reason: int | None = None  # None when the cell died without an END
     end_exit_code: int = 0
@@ -66,6 +68,8 @@ class Run(Came):
             self.stderr += payload
         elif kind == RESULT:
             self.results.append(payload)
+        elif kind == DISPLAY:
+            self.displays.append(payload)
         else:
             assert kind == END, f"no frame of a cell's: {kind}"
             end = dict(wire.fields(payload))

@@ -221,9 +221,11 @@ def test_lines_survive_the_kill(vitrine: Program, hang: str) -> None:
     code = "import sys\nfor i in range(3):\n    print(i)\n    print(-i, file=sys.stderr)\n" + hang
     result = result_of(vitrine, code, "--timeout", "500ms")
     assert result["status"] == "limit"
-    assert [(item["stream"], item["text"]) for item in result["output"]] == [
-        (stream, f"{sign}{i}\n") for i in range(3) for stream, sign in (("stdout", ""), ("stderr", "-" if i else ""))
-    ]  # fmt: skip
+    assert result["output"] == [
+        {"stream": stream, "text": f"{sign}{i}\n"}
+        for i in range(3)
+        for stream, sign in (("stdout", ""), ("stderr", "-" if i else ""))
+    ]
 
 
 def test_lines_are_seen_while_a_program_computes(vitrine: Program) -> None:

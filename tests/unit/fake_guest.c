@@ -2,6 +2,7 @@
  * A guest whose "Python" is one command a line, for tests of the cell and the pool around it:
  *
  *   print TEXT | stderr TEXT     a line of output          flood N        N bytes of output
+ *   display TEXT                 a bundle
  *   request                      prints what came with the request
  *   sleep MS | spin              until interrupted         hang           cannot be interrupted
  *   value JSON | value-of N      the result's value        raise TYPE     ends with an exception
@@ -189,6 +190,12 @@ static void command_output(struct guest *guest, const char *name, const char *te
     char line[LINE_MAX_BYTES + 1];
     int len = snprintf(line, sizeof line, "%s\n", text);
     output(guest, strcmp(name, "stderr") == 0, (struct span){line, (size_t)len});
+}
+
+static void command_display(struct guest *guest, const char *name, const char *text)
+{
+    (void)name;
+    (void)guest->sink->display(guest->sink->context, span_of(text));
 }
 
 static void command_flood(struct guest *guest, const char *name, const char *text)
@@ -429,6 +436,7 @@ static const struct command {
     {"print", command_output},
     {"stderr", command_output},
     {"flood", command_flood},
+    {"display", command_display},
     {"request", command_request},
     {"sleep", command_wait},
     {"spin", command_wait},

@@ -135,8 +135,8 @@ static void on_output(void *context, enum run_stream stream, struct span bytes)
 {
     struct seen *seen = context;
     assert_false(seen->is_done);
-    (void)buf_append(stream == RUN_STDOUT ? &seen->out : &seen->err, bytes.base, bytes.len);
-    (void)buf_append_char(&seen->order, stream == RUN_STDOUT ? 'o' : 'e');
+    (void)buf_append(stream == RUN_STDERR ? &seen->err : &seen->out, bytes.base, bytes.len);
+    (void)buf_append_char(&seen->order, "oed"[stream]);
     (void)buf_append(&seen->order, bytes.base, bytes.len < 16 ? bytes.len : 16);
     if (seen->on_output != NULL) {
         seen->on_output(seen);

@@ -182,6 +182,33 @@ static void limits_on_the_way_are_told(void **state)
     pool_end();
 }
 
+static void displays_come_in_order(void **state)
+{
+    (void)state;
+    pool_start("ok", 1, 1);
+    cleanup_seen struct seen seen;
+    run_whole("print a\ndisplay {}\nstderr b\ndisplay x\nprint c", &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_SUCCESS);
+    assert_text(&seen.order, "oa\nd{}eb\ndxoc\n");
+    pool_end();
+}
+
+/* The platform keeps to the limit; a cell that does not is no cell of ours. */
+static void more_displays_than_the_limit_are_a_breach(void **state)
+{
+    (void)state;
+    pool_start("ok", 1, 1);
+    struct run_request request = request_make("display a\ndisplay b\ndisplay c");
+    request.limits.display_count = 2;
+    cleanup_seen struct seen seen;
+    run_request_whole(&request, &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_CRASH);
+    assert_contains(seen.message, "it sent more to display than its limit allows");
+    assert_text(&seen.out, "ab");
+    assert_next_run_is_clean();
+    pool_end();
+}
+
 static void output_stops_at_its_limit(void **state)
 {
     (void)state;
@@ -224,6 +251,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         pool_test(cpu_limit_ends_a_program),   pool_test(waiting_costs_no_cpu_time),
         pool_test(a_status_alone_is_no_limit), pool_test(limits_on_the_way_are_told),
+        pool_test(displays_come_in_order),     pool_test(more_displays_than_the_limit_are_a_breach),
         pool_test(errors_keep_their_words),    pool_test(exceptions_that_limits_cause_are_limits),
         pool_test(time_limit_interrupts),      pool_test(time_limit_kills_after_the_grace),
         pool_test(output_stops_at_its_limit),  pool_test(value_stops_at_its_limit),

@@ -145,6 +145,74 @@ static void limits_on_the_way_are_told(void **state)
     close_fixture(&f);
 }
 
+static void displays_stand_between_the_lines(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_fixture(&f);
+    print(&f, RUN_STDOUT, "a\n");
+    print(&f, RUN_DISPLAY, "{ \"text/plain\" : \"x\\ny\", \"text/html\":\"<b>\"}");
+    print(&f, RUN_DISPLAY, "{\"image/png\":\"iVBO\"}");
+    print(&f, RUN_STDOUT, "b\n");
+    struct outcome outcome = {0};
+    assert_string_equal(text_of(&f, RESULT_XML, &outcome),
+                        "<status>success</status>\n<output>\na\nx\ny\n<image/png>\nb\n</output>");
+    assert_string_equal(text_of(&f, RESULT_JSON, &outcome),
+                        "{\"status\":\"success\",\"output\":[\"a\",\"x\\ny\",\"<image/png>\","
+                        "\"b\"],\"return_value\":null}");
+    json_t *content = structured_of(&f, &outcome);
+    assert_string_equal(json_string_value(json_object_get(content, "stdout")), "a\nb\n");
+    json_t *output = json_object_get(content, "output");
+    static const char *const rows[][2] = {
+        {"stdout", "a\n"}, {"display", "x\ny"}, {"display", "<image/png>"}, {"stdout", "b\n"}};
+    assert_int_equal(json_array_size(output), 4);
+    for (size_t i = 0; i < 4; i++) {
+        json_t *item = json_array_get(output, i);
+        assert_string_equal(json_string_value(json_object_get(item, "stream")), rows[i][0]);
+        assert_string_equal(json_string_value(json_object_get(item, "text")), rows[i][1]);
+    }
+    json_t *display = json_object_get(content, "display");
+    assert_int_equal(json_array_size(display), 2);
+    json_t *first = json_array_get(display, 0);
+    assert_int_equal(json_object_size(first), 2);
+    assert_string_equal(json_string_value(json_object_get(first, "text/html")), "<b>");
+    json_decref(content);
+    close_fixture(&f);
+}
+
+/* What a guest writes past its runner: never more than JSON objects of texts comes through. */
+static void displays_that_are_none_are_left_out(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {
+        "",
+        "x",
+        "{}",
+        "[]",
+        "null",
+        "\"text\"",
+        "{\"text/plain\":1}",
+        "{\"text/plain\":{\"a\":\"b\"}}",
+        "{\"text/plain\":\"a\"} {}",
+        "{\"text/plain\":\"a\",\"text/plain\":\"b\"}",
+        "{\"text/plain\":\"\xFF\"}",
+        "{\"text/plain\":\"\\ud800\"}",
+        "{\"text/plain\":\"a\nb\"}",
+    };
+    struct fixture f;
+    open_fixture(&f);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        print(&f, RUN_DISPLAY, rows[i]);
+    }
+    struct outcome outcome = {0};
+    assert_string_equal(text_of(&f, RESULT_XML, &outcome), "<status>success</status>");
+    json_t *content = structured_of(&f, &outcome);
+    assert_null(json_object_get(content, "display"));
+    assert_int_equal(json_array_size(json_object_get(content, "output")), 0);
+    json_decref(content);
+    close_fixture(&f);
+}
+
 static void installed_packages_are_listed(void **state)
 {
     (void)state;
@@ -384,6 +452,8 @@ int main(void)
         cmocka_unit_test(empty_parts_are_left_out),
         cmocka_unit_test(errors_keep_their_traceback),
         cmocka_unit_test(limits_on_the_way_are_told),
+        cmocka_unit_test(displays_stand_between_the_lines),
+        cmocka_unit_test(displays_that_are_none_are_left_out),
         cmocka_unit_test(installed_packages_are_listed),
         cmocka_unit_test(failed_installations_have_their_log),
         cmocka_unit_test(structured_content_is_complete),

@@ -99,3 +99,25 @@ int64_t fetch_write(struct guest *guest, const void *bytes, size_t len)
     }
     return (int64_t)len;
 }
+
+/* ---- Display --------------------------------------------------------------------------------- */
+
+int64_t display_write(struct guest *guest, const void *bytes, size_t len)
+{
+    if (guest->sink == NULL || guest->sink->display == NULL || guest->ended) {
+        return -GUEST_EPERM;
+    }
+    if (len > LIMIT_DISPLAY_ITEM_BYTES_MAX) {
+        return -GUEST_EMSGSIZE;
+    }
+    if (guest->display_count_left == 0 || len > guest->display_bytes_left) {
+        guest->limits_hit |= WIRE_LIMIT_DISPLAY;
+        return -GUEST_ENOSPC;
+    }
+    guest->display_count_left--;
+    guest->display_bytes_left -= len;
+    if (guest->sink->display(guest->sink->context, (struct span){bytes, len}) != 0) {
+        return guest_stop(guest, WIRE_END_PROTOCOL, 1, "what was displayed was not taken");
+    }
+    return (int64_t)len;
+}

@@ -10,6 +10,9 @@
  * when it has been answered; reads then give the answer, u32 status and bytes, until they give
  * nothing. The next question drops what is left of the last answer. EPERM where a program may not
  * ask, which is the rule.
+ *
+ * The one for what display() shows: one write is one bundle. EMSGSIZE when it is too large, ENOSPC
+ * when the limit of bundles, or of their bytes, is reached.
  */
 #ifndef GUEST_ABI_CONTROL_H
 #define GUEST_ABI_CONTROL_H
@@ -22,11 +25,13 @@ struct guest;
 /* The numbers that python/vitrine knows. */
 #define GUEST_CONTROL_FD 1000000
 #define GUEST_FETCH_FD   1000001
+#define GUEST_DISPLAY_FD 1000002
 
 /* As read(2) and write(2): a count, or a negated guest errno. */
 int64_t control_read(struct guest *guest, void *bytes, size_t len);
 int64_t control_write(struct guest *guest, const void *bytes, size_t len);
 int64_t fetch_read(struct guest *guest, void *bytes, size_t len);
 int64_t fetch_write(struct guest *guest, const void *bytes, size_t len);
+int64_t display_write(struct guest *guest, const void *bytes, size_t len);
 
 #endif

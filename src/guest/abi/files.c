@@ -55,7 +55,7 @@ static int64_t transfer_fetch(struct guest *guest, enum transfer kind, void *byt
     return -GUEST_ESPIPE;
 }
 
-/* Two descriptors are no files (control.h). */
+/* Some descriptors are no files (control.h). */
 static int64_t transfer_any(struct guest *guest, enum transfer kind, int fd, void *bytes,
                             size_t len, int64_t offset)
 {
@@ -64,6 +64,9 @@ static int64_t transfer_any(struct guest *guest, enum transfer kind, int fd, voi
     }
     if (fd == GUEST_FETCH_FD) {
         return transfer_fetch(guest, kind, bytes, len);
+    }
+    if (fd == GUEST_DISPLAY_FD) {
+        return kind == TRANSFER_WRITE ? display_write(guest, bytes, len) : -GUEST_ESPIPE;
     }
     return transfer_one(guest, kind, fd, bytes, len, offset);
 }
