@@ -249,7 +249,7 @@ def measure_memory(bench: Bench) -> None:
     )
     try:
         time.sleep(2)
-        zygotes = children(server.pid)
+        zygotes = zygotes_of(server.pid)
         cells = [cell for zygote in zygotes for cell in children(zygote)]
         if not cells:
             raise SystemExit("bench: the server has no spare cells")
@@ -268,6 +268,11 @@ def children(pid: int) -> list[int]:
     for task in Path(f"/proc/{pid}/task").iterdir():
         found += map(int, (task / "children").read_text(encoding="ascii").split())
     return found
+
+
+def zygotes_of(server: int) -> list[int]:
+    """Each is the one child of what the server starts."""
+    return [zygote for launcher in children(server) for zygote in children(launcher)]
 
 
 def main() -> int:
