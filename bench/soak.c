@@ -265,6 +265,12 @@ static int compare(const void *a, const void *b)
     return x < y ? -1 : x > y ? 1 : 0;
 }
 
+static double percentile_ms(const struct soak *soak, size_t percent)
+{
+    size_t at = (soak->times_count - 1) * percent / 100;
+    return (double)soak->times_us[at] / 1000.0;
+}
+
 static void report(const struct soak *soak)
 {
     qsort(soak->times_us, soak->times_count, sizeof *soak->times_us, compare);
@@ -274,9 +280,8 @@ static void report(const struct soak *soak)
         printf(", \"%s\": %u", kinds[i].name, soak->by_kind[i]);
     }
     printf(", \"calls_per_s\": %.0f, \"p50_ms\": %.2f, \"p99_ms\": %.2f}\n",
-           soak->finished * 1e6 / (double)soak->working_us,
-           (double)soak->times_us[(soak->times_count - 1) / 2] / 1000.0,
-           (double)soak->times_us[(soak->times_count - 1) * 99 / 100] / 1000.0);
+           soak->finished * 1e6 / (double)soak->working_us, percentile_ms(soak, 50),
+           percentile_ms(soak, 99));
 }
 
 int main(int argc, char **argv)
