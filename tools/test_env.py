@@ -46,9 +46,12 @@ def make_venv() -> Path:
         cache.say("making the tests' virtual environment ...")
         run([sys.executable, "-m", "venv", str(place)])
         quiet = [] if sys.stderr.isatty() else ["--quiet"]
+        # The file names every package there is to install. Without --no-deps, an old pip looks for
+        # what they need once more, and stumbles over releases that are newer than their pins.
         run(
             [str(place / "bin" / "pip"), "install", "--no-input", "--disable-pip-version-check"]
-            + [*quiet, "--require-hashes", "--only-binary=:all:", "-r", str(REQUIREMENTS)]
+            + [*quiet, "--require-hashes", "--only-binary=:all:", "--no-deps"]
+            + ["-r", str(REQUIREMENTS)]
         )
 
     return once(place, fill)
