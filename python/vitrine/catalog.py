@@ -24,6 +24,8 @@ from pip._vendor.requests.structures import CaseInsensitiveDict
 from vitrine import imports, wire
 
 FETCHES_MAX = 2000  # limits.h, LIMIT_RESOLVE_FETCHES_MAX
+PACKAGES_MAX = 512  # limits.h, LIMIT_PACKAGES_MAX
+_CONSIDERED_MAX = PACKAGES_MAX + PACKAGES_MAX // 2
 INDEX = "https://index.invalid/simple"
 _JSON = "application/vnd.pypi.simple.v1+json"
 _AHEAD_MAX = 400  # names in one question: of 64 bytes each, half of what it may have
@@ -113,6 +115,7 @@ class Catalog:
         self._fetches = 0
         self._pages: dict[tuple[str, bool], Page] = {}
         self._metadata: dict[str, bytes] = {}
+        self._considered: set[str] = set()  # projects whose METADATA pip has read
         self._wanted: dict[str, None] = {}  # projects that pip will ask for soon, in order
         for name, locked in list(self.lock.items()):
             if not self._is_allowed(name, locked.filename, locked.sha256):
@@ -140,6 +143,7 @@ class Catalog:
 
     def metadata(self, name: str, sha256: str) -> bytes:
         """Give a wheel's METADATA, by the wheel's sum."""
+        self._consider(name)
         if sha256 not in self._metadata:
             status, data = self._fetch(wire.FETCH_METADATA, [sha256])
             if status != wire.FETCH_OK:
@@ -160,6 +164,19 @@ class Catalog:
             return line[0]
         _, semicolon, marker = line[2].partition(b";")
         return b"Requires-Dist: " + line[1] + semicolon + marker
+
+    def _consider(self, name: str) -> None:
+        """Count projects: pip's work grows with their square, and a chain of them need not end.
+
+        Whoever backtracks looks at more of them than there will be in the end, but not at half as
+        many again as there may be.
+        """
+        self._considered.add(name)
+        if len(self._considered) > _CONSIDERED_MAX:
+            raise ExhaustedError(
+                f"more than {_CONSIDERED_MAX} projects came into question, and one environment "
+                f"may have {PACKAGES_MAX}"
+            )
 
     def ask_ahead(self, names: list[str]) -> None:
         """Have what will be wanted for these projects fetched meanwhile."""

@@ -37,6 +37,7 @@ from pip._vendor.resolvelib import ResolutionImpossible
 from vitrine import hints, requirements
 from vitrine.catalog import (
     INDEX,
+    PACKAGES_MAX,
     Catalog,
     ExhaustedError,
     FetchError,
@@ -48,7 +49,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PACKAGES_MAX = 512  # limits.h, LIMIT_PACKAGES_MAX
 _ERROR_CHARS_MAX = 8000
 _LOG_LINES_MAX = 400
 _LOG_LINE_CHARS_MAX = 500

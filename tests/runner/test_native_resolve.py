@@ -334,9 +334,17 @@ def test_cycles_end(plan: Plan) -> None:
 
 
 def test_the_number_of_questions_is_limited(plan: Plan) -> None:
-    found = plan("root", projects=wide(1200))
+    versions = {f"{i}": {"requires": ["beta<0"]} for i in range(2100)}
+    found = plan("many", projects={"many": versions, "beta": {"1": {}}})
     assert "more than 2000 pages" in found["error"]
     assert len(found["asked"]) == 2000
+
+
+def test_the_number_of_projects_is_limited(plan: Plan) -> None:
+    found = plan("root", projects=wide(1200))
+    assert "more than 768 projects" in found["error"]
+    chain = {f"d{i}": {"1": {"requires": [f"d{i + 1}"]}} for i in range(1200)}
+    assert "more than 768 projects" in plan("d0", projects=chain)["error"]
     found = plan("root", projects=wide(600))
     assert "601 packages are more than the 512" in found["error"]
 
@@ -345,7 +353,7 @@ def test_the_limits_are_those_of_the_header() -> None:
     header = (ROOT / "src/base/limits.h").read_text()
     for limit, file, name in (
         ("RESOLVE_FETCHES_MAX", "catalog", "FETCHES_MAX"),
-        ("PACKAGES_MAX", "resolve", "PACKAGES_MAX"),
+        ("PACKAGES_MAX", "catalog", "PACKAGES_MAX"),
     ):
         source = (PACKAGES / f"vitrine/{file}.py").read_text()
         expected = re.search(rf"#define LIMIT_{limit}\s+(\d+)U", header)[1]
