@@ -1,6 +1,7 @@
 #include "base/err.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@ int err_set(struct err *err, enum err_code code, const char *format, ...)
         return -1;
     }
     err->code = code;
+    err->retry_after_ms = 0;
     va_list args;
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
@@ -25,12 +27,35 @@ int err_system(struct err *err, const char *format, ...)
         return -1;
     }
     err->code = ERR_SYSTEM;
+    err->retry_after_ms = 0;
     va_list args;
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
     size_t used = strlen(err->text);
     snprintf(err->text + used, sizeof err->text - used, ": %s", strerror(saved));
+    return -1;
+}
+
+int err_set_busy(struct err *err, uint64_t retry_after_ms, const char *format, ...)
+{
+    if (err == NULL) {
+        return -1;
+    }
+    err->code = ERR_BUSY;
+    err->retry_after_ms = retry_after_ms;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    size_t used = strlen(err->text);
+    if (retry_after_ms < 1000) {
+        snprintf(err->text + used, sizeof err->text - used, "; try again after %" PRIu64 " ms",
+                 retry_after_ms);
+    } else {
+        snprintf(err->text + used, sizeof err->text - used, "; try again after %" PRIu64 " s",
+                 (retry_after_ms + 999) / 1000);
+    }
     return -1;
 }
 
@@ -57,7 +82,7 @@ const char *err_code_name(enum err_code code)
         [ERR_NONE] = "none",         [ERR_USAGE] = "usage",     [ERR_SYSTEM] = "system",
         [ERR_MEMORY] = "memory",     [ERR_LIMIT] = "limit",     [ERR_FORMAT] = "format",
         [ERR_PROTOCOL] = "protocol", [ERR_MISSING] = "missing", [ERR_ENGINE] = "engine",
-        [ERR_TRAP] = "trap",         [ERR_GONE] = "gone",
+        [ERR_TRAP] = "trap",         [ERR_GONE] = "gone",       [ERR_BUSY] = "busy",
     };
     return names[code];
 }

@@ -128,6 +128,7 @@
 #define LIMIT_FETCHER_STOP_MS            2000ULL    /* between its socket's end and SIGKILL */
 #define LIMIT_LOCK_POLL_MS               50ULL      /* another process builds the same */
 #define LIMIT_ENVIRONMENT_COUNT_MAX      64U
+#define LIMIT_ENVIRONMENT_RETRY_MS       2000ULL /* what "busy" tells to wait when all are in use */
 #define LIMIT_ENVIRONMENT_MEMORY_DEFAULT (2 * GIB) /* --environment-memory: of all zygotes */
 #define LIMIT_ENVIRONMENT_MEMORY_MAX     (1024 * GIB)
 #define LIMIT_ENVIRONMENT_PRELOAD_MS     30000ULL    /* imports ahead in a zygote */
@@ -156,7 +157,9 @@
 #define LIMIT_SPARE_CELLS_DEFAULT 2U
 #define LIMIT_CELLS_DEFAULT       16U /* --max-cells: runs at the same time */
 #define LIMIT_CELLS_MAX           256U
-#define LIMIT_QUEUE_MAX           1024U
+#define LIMIT_QUEUE_MAX           1024U  /* runs that wait; of one client: --client-queue */
+#define LIMIT_RETRY_MS_MIN        100ULL /* what "busy" tells to wait */
+#define LIMIT_RETRY_MS_MAX        60000ULL
 #define LIMIT_QUEUE_BYTES_MAX     (256 * MIB) /* requests that wait, together */
 #define LIMIT_SPARE_CELLS_MAX     64U
 #define LIMIT_SPARE_DEATHS_MAX    5U /* in a row; then cells are forked on demand alone */

@@ -58,6 +58,8 @@ struct options {
     struct run_limits limits;
     uint64_t spare_cells;
     uint64_t cells_max;
+    uint64_t client_cells; /* 0: all */
+    uint64_t client_queue; /* 0: all there may be */
     const char *cell_path;
     const char *guest_dir;
     const char *env[LIMIT_ENV_COUNT_MAX + 1]; /* NAME=VALUE, NULL-terminated */

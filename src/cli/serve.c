@@ -213,6 +213,8 @@ static int start_pool(struct server *server, const struct options *options, stru
                                  .guest_dir = parts.guest_dir,
                                  .spare_cells = (unsigned)options->spare_cells,
                                  .cells_max = (unsigned)options->cells_max,
+                                 .client_cells_max = (unsigned)options->client_cells,
+                                 .client_queue_max = (unsigned)options->client_queue,
                                  .warm = true,
                                  .memory_bytes_max = parts_memory_bytes_max(options),
                                  .environment_memory_bytes = options->environment_memory_bytes};

@@ -198,10 +198,12 @@ static void on_done(void *context, const struct outcome *outcome)
 }
 
 /* An answer without a run, in the form that every result of the tool has. */
-static void answer_refused(struct mcp_call *call, const char *reason)
+static void answer_refused(struct mcp_call *call, const struct err *err)
 {
-    struct outcome outcome = {
-        .status = OUTCOME_REFUSED, .exit_code = 125, .error_message = span_of(reason)};
+    struct outcome outcome = {.status = OUTCOME_REFUSED,
+                              .exit_code = 125,
+                              .error_message = span_of(err->text),
+                              .retry_after_ms = err->retry_after_ms};
     answer_call(call, &outcome);
     end_call(call);
 }
@@ -257,7 +259,8 @@ static void run_call(struct mcp_call *call, const struct tool_arguments *argumen
         .globals_json = arguments->globals,
         .want_value = true,
         .dependencies = arguments->dependency_count == 0 ? NULL : arguments->dependencies,
-        .limits = config->limits};
+        .limits = config->limits,
+        .client = config->client};
     struct packages_events events = {.context = call,
                                      .output = on_output,
                                      .log = on_log,
@@ -268,7 +271,7 @@ static void run_call(struct mcp_call *call, const struct tool_arguments *argumen
                        PROGRESS_INTERVAL_MS);
     }
     if (packages_run(config->packages, &request, &events, &call->run, &err) != 0) {
-        answer_refused(call, err.text);
+        answer_refused(call, &err);
     }
 }
 
@@ -321,7 +324,7 @@ void call_start(struct mcp_session *session, const struct mcp_request *request)
     } else {
         link_call(session, call);
         if (failed != 0) {
-            answer_refused(call, err.text); /* the model reads it, and can do better */
+            answer_refused(call, &err); /* the model reads it, and can do better */
         } else {
             run_call(call, &arguments);
         }

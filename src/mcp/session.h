@@ -26,6 +26,7 @@ struct mcp_config {
     struct packages *packages;
     bool installs; /* whether they install anything, which the tool's description says */
     struct run_limits limits;
+    uint64_t client; /* its number for the pool, which serves clients in turn */
     enum result_mode return_mode;
 };
 

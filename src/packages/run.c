@@ -124,6 +124,13 @@ void packages_run_fail(struct packages_run *run, const char *reason, const char 
     packages_run_end(run);
 }
 
+void packages_run_refuse(struct packages_run *run, const struct err *err)
+{
+    run->is_refused = true;
+    run->retry_after_ms = err->retry_after_ms;
+    packages_run_fail(run, err->text, "", (struct span){0});
+}
+
 void packages_run_finish(struct packages_run *run)
 {
     struct outcome outcome = {.status = OUTCOME_SUCCESS};
@@ -134,7 +141,8 @@ void packages_run_finish(struct packages_run *run)
         outcome.error_message = span_of("the run was cancelled while packages were installed");
         outcome.error_traceback = outcome.error_message;
     } else if (run->reason.len > 0) {
-        outcome.status = OUTCOME_INSTALL_ERROR;
+        outcome.status = run->is_refused ? OUTCOME_REFUSED : OUTCOME_INSTALL_ERROR;
+        outcome.retry_after_ms = run->retry_after_ms;
         outcome.exit_code = 125;
         outcome.error_message = buf_span(&run->reason);
         outcome.error_traceback = buf_span(&run->report);
@@ -224,7 +232,7 @@ static void attempt_again(struct packages_run *run)
         run->is_cancelled = true;
         packages_run_end(run);
     } else if (attempt(run, &err) != 0) {
-        packages_run_fail(run, err.text, "", (struct span){0});
+        packages_run_refuse(run, &err);
     }
 }
 

@@ -24,6 +24,8 @@ struct packages_run {
     uint8_t program_key[SUM_BYTES];
 
     bool is_cancelled;
+    bool is_refused; /* for the reason */
+    uint64_t retry_after_ms;
     bool is_installing;
     uint64_t installing_us; /* when it began to wait */
     uint64_t install_us;    /* waited for so far */
@@ -42,6 +44,9 @@ void packages_run_free(struct packages_run *run);
 void packages_run_end(struct packages_run *run);
 void packages_run_fail(struct packages_run *run, const char *reason, const char *hint,
                        struct span log);
+
+/* The same with REFUSED: the pool does not take it. */
+void packages_run_refuse(struct packages_run *run, const struct err *err);
 
 /* Calls `done` of a run that was ended, and frees it. */
 void packages_run_finish(struct packages_run *run);

@@ -87,6 +87,7 @@ struct task *task_start(struct packages *packages, const char *code, struct span
         .limits = run_limits_default(),
         .environment = &environment,
         .may_fetch = events->fetch != NULL,
+        .client = POOL_CLIENT_OWN,
     };
     request.limits.wall_ms = LIMIT_RESOLVE_MS;
     request.limits.result_bytes = LIMIT_PLAN_BYTES_MAX;

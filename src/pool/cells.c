@@ -148,6 +148,7 @@ static void conclude(struct cell *cell, const struct run_end *how)
     cell->run = NULL;
     cell->state = CELL_ENDING;
     pool->running_count--;
+    run->client->running_count--;
     if (how->end != NULL) {
         cell->environment->spare_deaths = 0;
     }
@@ -394,6 +395,7 @@ bool cell_give(struct cell *cell, struct pool_run *run)
         (size_t)run->limits.result_bytes + RESULT_EXTRA_BYTES + 2 * POOL_CHUNK_BYTES;
     spares_change(cell, -1);
     pool->running_count++;
+    run->client->running_count++;
     timer_set(cell, run->limits.wall_ms);
     return true;
 }

@@ -418,8 +418,9 @@ static struct environment *make(struct pool *pool, const struct pool_environment
 {
     struct environment *oldest = least_used(pool, false);
     if (pool->environment_count >= LIMIT_ENVIRONMENT_COUNT_MAX && oldest == NULL) {
-        (void)err_set(err, ERR_LIMIT, "busy: %u environments are in use; try again later",
-                      pool->environment_count);
+        (void)err_set_busy(err, LIMIT_ENVIRONMENT_RETRY_MS,
+                           "busy: %u environments are in use, which is the most",
+                           pool->environment_count);
         return NULL;
     }
     char *dir = strdup(wanted->dir);

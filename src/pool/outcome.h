@@ -48,8 +48,9 @@ struct outcome_package {
 
 struct outcome {
     enum outcome_status status;
-    int exit_code;   /* what a shell should see: 0, 1, sys.exit's number, 124 for time ... */
-    uint32_t limits; /* bits of enum wire_limit */
+    int exit_code; /* what a shell should see: 0, 1, sys.exit's number, 124 for time ... */
+    uint64_t retry_after_ms; /* with OUTCOME_REFUSED: when to try again; 0: that is of no use */
+    uint32_t limits;         /* bits of enum wire_limit */
     struct span limits_text; /* what of them `error_message` does not say, a sentence a line */
     bool output_truncated;
     struct span value_json; /* empty when None or not asked for */

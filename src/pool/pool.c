@@ -1,4 +1,4 @@
-/* Admission, the queue, and the end of it all. */
+/* Admission, and the end of it all. */
 #include "pool/pool.h"
 
 #include <assert.h>
@@ -13,43 +13,30 @@
 
 /* ---- The queue ------------------------------------------------------------------------------- */
 
-static void enqueue(struct pool *pool, struct pool_run *run)
-{
-    TAILQ_INSERT_TAIL(&pool->queue, run, link);
-    run->is_queued = true;
-    run->environment->queued_count++;
-    pool->queue_count++;
-    pool->queue_bytes += run->request_bytes;
-}
-
-static void dequeue(struct pool *pool, struct pool_run *run)
-{
-    assert(run->is_queued);
-    TAILQ_REMOVE(&pool->queue, run, link);
-    run->is_queued = false;
-    run->environment->queued_count--;
-    pool->queue_count--;
-    pool->queue_bytes -= run->request_bytes;
-}
-
 /* Takes a run out of the queue that will never run; its `done` comes from the loop. */
 static void end_queued(struct pool *pool, struct pool_run *run)
 {
-    dequeue(pool, run);
+    queue_take(&pool->queue, run);
     TAILQ_INSERT_TAIL(&pool->ended, run, link);
     pool_settle_soon(pool);
 }
 
-static void refuse_queued(struct pool *pool, const struct environment *environment,
-                          const char *refusal)
+/* Those of an environment, or all when it is NULL. */
+static void end_all_queued(struct pool *pool, const struct environment *environment,
+                           const char *refusal)
 {
-    struct pool_run *run;
-    struct pool_run *next;
-    for (run = TAILQ_FIRST(&pool->queue); run != NULL; run = next) {
-        next = TAILQ_NEXT(run, link);
-        if (run->environment == environment) {
-            run->refusal = refusal;
-            end_queued(pool, run);
+    struct client *client;
+    TAILQ_FOREACH(client, &pool->queue.clients, link)
+    {
+        struct pool_run *run;
+        struct pool_run *next;
+        for (run = TAILQ_FIRST(&client->waiting); run != NULL; run = next) {
+            next = TAILQ_NEXT(run, link);
+            if (environment == NULL || run->environment == environment) {
+                run->refusal = refusal;
+                run->is_cancelled = refusal == NULL;
+                end_queued(pool, run);
+            }
         }
     }
 }
@@ -87,21 +74,16 @@ static void dispatch_run(struct pool *pool, struct pool_run *run)
             run->refusal = "the system has no descriptors or no memory left for another cell";
             end_queued(pool, run);
         } else if (cell_give(cell, run)) {
-            dequeue(pool, run);
+            queue_served(&pool->queue, run);
         }
     }
 }
 
-/* First come, first served; but whose environment boots, lets the others pass. */
 static void dispatch(struct pool *pool)
 {
     struct pool_run *run;
-    struct pool_run *next;
-    for (run = TAILQ_FIRST(&pool->queue); run != NULL && has_room(pool); run = next) {
-        next = TAILQ_NEXT(run, link);
-        if (run->environment->state == ENVIRONMENT_READY) {
-            dispatch_run(pool, run);
-        }
+    while (has_room(pool) && (run = queue_next(&pool->queue)) != NULL) {
+        dispatch_run(pool, run);
     }
     refill(pool, true);
 }
@@ -129,21 +111,11 @@ void pool_environment_failed(struct environment *environment)
         pool->state = POOL_FAILED;
         pool->failure = environment->failure;
     }
-    refuse_queued(pool, environment, environment->failure.text);
+    end_all_queued(pool, environment, environment->failure.text);
     pool_settle_soon(pool);
 }
 
 /* ---- Settling -------------------------------------------------------------------------------- */
-
-static void end_all_queued(struct pool *pool, bool is_cancelled, const char *refusal)
-{
-    struct pool_run *run;
-    while ((run = TAILQ_FIRST(&pool->queue)) != NULL) {
-        run->is_cancelled = is_cancelled;
-        run->refusal = refusal;
-        end_queued(pool, run);
-    }
-}
 
 static void finish_ended(struct pool *pool)
 {
@@ -195,10 +167,10 @@ static void on_soon(uv_timer_t *timer)
 {
     struct pool *pool = timer->data;
     if (pool->state == POOL_CLOSING) {
-        end_all_queued(pool, true, NULL);
+        end_all_queued(pool, NULL, NULL);
         close_parts(pool);
     } else if (pool->state == POOL_FAILED) {
-        end_all_queued(pool, false, pool->failure.text);
+        end_all_queued(pool, NULL, pool->failure.text);
     }
     tell_ready(pool);
     finish_ended(pool);
@@ -283,7 +255,7 @@ int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **ou
     TAILQ_INIT(&pool->environments);
     TAILQ_INIT(&pool->zygotes);
     TAILQ_INIT(&pool->cells);
-    TAILQ_INIT(&pool->queue);
+    queue_init(&pool->queue, config->client_cells_max, config->client_queue_max);
     TAILQ_INIT(&pool->ended);
     pool->base = environment_new_base(pool);
     if (pool->base == NULL) {
@@ -313,17 +285,12 @@ static int state_check(const struct pool *pool, struct err *err)
     return 0;
 }
 
-/* Whether another run may come into the queue, when it has to wait. */
-static int queue_check(const struct pool *pool, const struct pool_run *run, struct err *err)
+/* Whether it may start at once, or wait. */
+static int admit(const struct pool *pool, const struct pool_run *run, struct err *err)
 {
-    bool has_to_wait =
-        !has_room(pool) || run->environment->state != ENVIRONMENT_READY || pool->queue_count > 0;
-    if (has_to_wait && (pool->queue_count >= LIMIT_QUEUE_MAX ||
-                        pool->queue_bytes + run->request_bytes > LIMIT_QUEUE_BYTES_MAX)) {
-        return err_set(err, ERR_LIMIT, "busy: %u programs run and %u wait; try again later",
-                       pool->running_count, pool->queue_count);
-    }
-    return 0;
+    bool has_to_wait = !has_room(pool) || run->environment->state != ENVIRONMENT_READY ||
+                       !queue_client_has_room(&pool->queue, run->client);
+    return has_to_wait ? queue_check(&pool->queue, run, err) : 0;
 }
 
 int pool_run(struct pool *pool, const struct run_request *request, const struct run_events *events,
@@ -335,15 +302,15 @@ int pool_run(struct pool *pool, const struct run_request *request, const struct 
         return -1;
     }
     run->environment = environment_get(pool, request->environment, err);
-    if (run->environment == NULL || queue_check(pool, run, err) != 0 ||
-        environment_want(run->environment, err) != 0) {
+    if (run->environment == NULL || queue_join(&pool->queue, run, request->client, err) != 0 ||
+        admit(pool, run, err) != 0 || environment_want(run->environment, err) != 0) {
         run_free(run);
         return -1;
     }
     *out = run;
     run->environment->run_count++;
     pool->run_count++;
-    enqueue(pool, run);
+    queue_put(&pool->queue, run);
     dispatch(pool);
     return 0;
 }

@@ -30,6 +30,8 @@ struct pool_config {
     const char *guest_dir;     /* folder with core.cwasm and *.img */
     unsigned spare_cells;      /* forked ahead of need; 0 forks on demand */
     unsigned cells_max;        /* running at once; more wait in a queue of LIMIT_QUEUE_MAX */
+    unsigned client_cells_max; /* of them, of one client; 0: all */
+    unsigned client_queue_max; /* waiting, of one client; 0: all there may be */
     bool warm;                 /* the zygote imports ahead; false is for a single quick run */
     uint64_t memory_bytes_max; /* ceiling of any request's memory limit */
     uint64_t environment_memory_bytes; /* budget of all zygotes but the base; 0: the default */
@@ -44,6 +46,9 @@ struct pool_environment {
     const char *id;  /* its name: letters, digits, '-'; at most 64 */
     const char *dir; /* where it is */
 };
+
+/* The client of Vitrine's own programs: it has its turn as others have, but no limits. */
+#define POOL_CLIENT_OWN UINT64_MAX
 
 struct run_limits {
     uint64_t wall_ms;
@@ -111,7 +116,8 @@ struct pool_info {
 int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **out, struct err *err);
 
 /* Starts or queues a run. *out is valid until `done` has been called. Refusals (bad limits, queue
- * full, request too large) come back as -1 and `done` is not called. */
+ * full, request too large) come back as -1 and `done` is not called. ERR_BUSY says that the same
+ * may be taken later, and when: err->retry_after_ms. */
 int pool_run(struct pool *pool, const struct run_request *request, const struct run_events *events,
              struct pool_run **out, struct err *err);
 

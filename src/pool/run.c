@@ -33,6 +33,7 @@ int run_new(struct pool *pool, const struct run_request *request, const struct r
 
 void run_free(struct pool_run *run)
 {
+    queue_leave(&run->pool->queue, run);
     buf_free(&run->down);
     buf_free(&run->result);
     free(run);

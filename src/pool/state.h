@@ -1,5 +1,6 @@
 /*
- * The pool's parts, private to src/pool. Who calls whom: pool.c (admission, queue, the end) uses
+ * The pool's parts, private to src/pool. Who calls whom: pool.c (admission, the end) uses queue.c
+ * (whose turn it is) and
  * environment.c (one zygote after another, spare cells, who is let go), which uses zygote.c
  * (process, control socket); cells.c is one child and its one run. What happens to zygotes goes up
  * through the environment_* functions, what happens to runs through the pool_* functions at the end
@@ -20,6 +21,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "pool/pool.h"
+#include "pool/queue.h"
 #include "wire/wire.h"
 
 /* One read: the largest output frame fits. */
@@ -42,6 +44,7 @@ struct pool_run {
     TAILQ_ENTRY(pool_run) link; /* in the queue, or in the list of those that end next */
     struct pool *pool;
     struct environment *environment;
+    struct client *client;
     struct cell *cell; /* NULL before it is sent */
     struct run_events events;
     struct run_limits limits;
@@ -64,7 +67,6 @@ struct pool_run {
     bool is_out_of_time;
     const char *refusal; /* static, or the pool's own text */
 };
-TAILQ_HEAD(run_list, pool_run);
 
 /* ---- A cell ---------------------------------------------------------------------------------- */
 
@@ -286,9 +288,7 @@ struct pool {
     unsigned run_count;   /* whose `done` has not been called */
     uint32_t cell_number; /* of the last cell made */
 
-    struct run_list queue; /* of all environments, in the order in which they came */
-    unsigned queue_count;
-    size_t queue_bytes;
+    struct queue queue;    /* of all environments */
     struct run_list ended; /* whose `done` is due */
 
     uv_timer_t soon;    /* runs on_soon from the loop */

@@ -37,6 +37,8 @@ const char result_schema_json[] =
     "\"description\":\"Packages that were installed for the program\"},"
     "\"install_log\":{\"type\":\"string\",\"description\":"
     "\"With install-error: what led to it\"},"
+    "\"retry_after_ms\":{\"type\":\"integer\",\"description\":"
+    "\"With refused: the server is busy, and may have room after this time\"},"
     "\"limits\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},"
     "\"description\":\"Limits that were reached\"},"
     "\"truncated\":{\"type\":\"boolean\",\"description\":\"Output beyond the limit was dropped\"},"
@@ -484,6 +486,11 @@ int result_append_structured(struct buf *out, const struct result *result)
     }
     if (result->value_note.len > 0 &&
         append_member(out, "return_value_note", result->value_note) != 0) {
+        return -1;
+    }
+    if (outcome->retry_after_ms > 0 &&
+        buf_append_format(out, ",\"retry_after_ms\":%llu",
+                          (unsigned long long)outcome->retry_after_ms) != 0) {
         return -1;
     }
     if (buf_append_text(out, ",\"error\":") != 0 || append_error(out, outcome) != 0 ||

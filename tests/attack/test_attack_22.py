@@ -18,6 +18,7 @@ FLOOD = 3000
 CELLS_MAX = 8
 END_SECONDS_MAX = 1.0
 ANSWER_SECONDS_MAX = 120.0
+RETRY_MS_MIN, RETRY_MS_MAX = 100, 60_000
 FOREVER = "while True:\n    try:\n        while True: pass\n    except BaseException: pass"
 
 
@@ -60,9 +61,28 @@ def test_a_flood(tmp_path: Path, vitrine: Program) -> None:
         ]
         assert len(busy) + len(right) == FLOOD
         assert len(right) >= CELLS_MAX and busy
-        assert all("busy" in answer["error"]["message"] for answer in busy)
+        for answer in busy:
+            assert "busy" in answer["error"]["message"]
+            assert "; try again after " in answer["error"]["message"]
+            assert RETRY_MS_MIN <= answer["retry_after_ms"] <= RETRY_MS_MAX
         assert CELLS_MAX / 2 <= cells_seen <= 2 * CELLS_MAX
         assert rss_kib(target.pid) < before + 64 * 1024
+        target.check_unharmed()
+
+
+def test_a_client_s_own_limits(tmp_path: Path, vitrine: Program) -> None:
+    """Three at a time, and two that wait; the others are told when to come back."""
+    limits = ("--client-cells", "3", "--client-queue", "2")
+    with Target(tmp_path, vitrine, *limits) as target:
+        for _ in range(9):
+            target.server.send(target.server.call_message("import time; time.sleep(0.5)"))
+        found = [target.server.receive()["result"]["structuredContent"] for _ in range(9)]
+        assert [answer["status"] for answer in found] == ["refused"] * 4 + ["success"] * 5
+        for answer in found[:4]:
+            assert answer["error"]["message"].startswith("busy: 2 programs of this client wait")
+            assert answer["retry_after_ms"] >= RETRY_MS_MIN
+        waited = sorted(answer["timings"]["queue_ms"] for answer in found[4:])
+        assert waited[2] < 400 < waited[3]
         target.check_unharmed()
 
 

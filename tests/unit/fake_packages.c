@@ -53,7 +53,7 @@ int packages_run(struct packages *packages, const struct run_request *request,
 {
     assert(packages == (struct packages *)fake_runs && fake_run_count < FAKE_RUNS_MAX);
     if (fake_is_full) {
-        return err_set(err, ERR_LIMIT, "busy: the queue is full");
+        return err_set_busy(err, 2500, "busy: the queue is full");
     }
     struct fake_run *run = &fake_runs[fake_run_count++];
     keep(run->code, request->code);

@@ -423,7 +423,9 @@ static void bad_calls_are_explained(void **state)
     assert_int_equal(error_code(last()), -32602);
     fake_is_full = true;
     call("1", "\"arguments\":{\"python_code\":\"\"}");
-    assert_non_null(strstr(content_text(last()), "busy"));
+    assert_non_null(strstr(content_text(last()), "busy: the queue is full; try again after 3 s"));
+    json_t *structured = json_object_get(result(last()), "structuredContent");
+    assert_int_equal(json_integer_value(json_object_get(structured, "retry_after_ms")), 2500);
     assert_int_equal(fake_run_count, 0);
 }
 

@@ -28,6 +28,7 @@ struct told {
     bool done;
     enum outcome_status status;
     int exit_code;
+    uint64_t retry_after_ms;
     char message[1024];
     char traceback[1024];
     char log[8192];
@@ -75,6 +76,7 @@ static void on_done(void *context, const struct outcome *outcome)
     told->done = true;
     told->status = outcome->status;
     told->exit_code = outcome->exit_code;
+    told->retry_after_ms = outcome->retry_after_ms;
     keep(told->message, sizeof told->message, outcome->error_message);
     keep(told->traceback, sizeof told->traceback, outcome->error_traceback);
     keep(told->install_log, sizeof told->install_log, outcome->install_log);
@@ -618,6 +620,24 @@ static void test_dependencies(void **context)
     assert_int_equal(fake_run_count, 1);
 }
 
+/* The packages are there, and the pool has no room: that is no failed installation. */
+static void test_busy_after_installing(void **context)
+{
+    struct state *state = *context;
+    struct told told;
+    begin(state, &told, "import alpha\n");
+    end_with_need(0, NEED_ALPHA);
+    wait_for_run(state, 1);
+    end_with(1, OUTCOME_SUCCESS, settings);
+    wait_for_run(state, 2);
+    fake_is_full = true;
+    end_with(2, OUTCOME_SUCCESS, PLAN_ALPHA);
+    fixture_wait(&state->loop, &told.done);
+    assert_int_equal(told.status, OUTCOME_REFUSED);
+    assert_int_equal(told.retry_after_ms, 2500);
+    assert_string_equal(told.message, "busy: the queue is full; try again after 3 s");
+}
+
 static void test_no_install(void **context)
 {
     struct state *state = *context;
@@ -737,6 +757,7 @@ int main(void)
         TEST(test_all_dropped),
         TEST(test_policy),
         TEST(test_dependencies),
+        TEST(test_busy_after_installing),
         TEST(test_no_install),
         TEST(test_prepare),
         TEST(test_prepare_all),

@@ -293,8 +293,8 @@ static void queue_is_bounded(void **state)
     struct seen refused;
     seen_init(&refused);
     assert_int_equal(run_request_start(&request, &refused, &err), -1);
-    assert_int_equal(err.code, ERR_LIMIT);
-    assert_string_equal(err.text, "busy: 1 programs run and 1024 wait; try again later");
+    assert_int_equal(err.code, ERR_BUSY);
+    assert_contains(err.text, "busy: 1024 programs wait already");
     pool_end();
     for (unsigned i = 0; i <= LIMIT_QUEUE_MAX; i++) {
         assert_int_equal(seen[i].done_count, 1);

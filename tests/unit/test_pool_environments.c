@@ -544,7 +544,8 @@ static void there_are_not_too_many(void **state)
     request.environment = &environments[LIMIT_ENVIRONMENT_COUNT_MAX];
     seen_init(&refused);
     assert_int_equal(run_request_start(&request, &refused, &err), -1);
-    assert_string_equal(err.text, "busy: 64 environments are in use; try again later");
+    assert_string_equal(err.text,
+                        "busy: 64 environments are in use, which is the most; try again after 2 s");
     for (unsigned i = 0; i < LIMIT_ENVIRONMENT_COUNT_MAX; i++) {
         loop_until(&seen[i].is_done);
         assert_int_equal(seen[i].outcome.status, OUTCOME_SUCCESS);
