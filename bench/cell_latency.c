@@ -136,6 +136,7 @@ int main(int argc, char **argv)
     }
     bench.times_us = calloc(bench.count, sizeof *bench.times_us);
     const struct pool_config config = {
+        .require_jail = POOL_JAIL_SECCOMP,
         .cell_path = argv[1],
         .guest_dir = argv[2],
         .spare_cells = (unsigned)strtoul(argv[4], NULL, 10),

@@ -301,6 +301,7 @@ int main(int argc, char **argv)
     soak.times_us = calloc(soak.calls, sizeof *soak.times_us);
     soak.loop = uv_default_loop();
     const struct pool_config config = {
+        .require_jail = POOL_JAIL_SECCOMP,
         .cell_path = argv[1],
         .guest_dir = argv[2],
         .spare_cells = 4,

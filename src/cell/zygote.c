@@ -69,19 +69,34 @@ static int ready_send(const struct zygote *self, uint64_t started_us)
     cleanup_buf struct buf record;
     buf_init(&record, LIMIT_CONTROL_FRAME_BYTES_MAX);
     const struct guest *guest = self->life.guest;
-    const struct jail_report *report = &self->report;
     if (wire_put(&record, WIRE_READY_PYTHON, span_of(guest_python_version(guest))) != 0 ||
         wire_put(&record, WIRE_READY_ENGINE, span_of(guest_engine_version())) != 0 ||
-        wire_put_u64(&record, WIRE_READY_BOOT_US, clock_monotonic_us() - started_us) != 0 ||
-        wire_put_u32(&record, WIRE_READY_JAIL, report->parts) != 0) {
+        wire_put_u64(&record, WIRE_READY_BOOT_US, clock_monotonic_us() - started_us) != 0) {
         return -1;
     }
-    for (unsigned i = 0; i < report->missing_count; i++) {
-        if (wire_put(&record, WIRE_READY_JAIL_MISSING, span_of(report->missing[i])) != 0) {
-            return -1;
+    return packet_send(WIRE_READY, buf_span(&record));
+}
+
+static int missing_put(struct buf *record, uint32_t part, const char *reason)
+{
+    cleanup_buf struct buf value;
+    buf_init(&value, sizeof part + JAIL_REASON_MAX);
+    return buf_append_u32(&value, part) != 0 || buf_append_text(&value, reason) != 0
+               ? -1
+               : wire_put(record, WIRE_JAILED_MISSING, buf_span(&value));
+}
+
+static int jailed_send(const struct jail_report *report)
+{
+    cleanup_buf struct buf record;
+    buf_init(&record, LIMIT_CONTROL_FRAME_BYTES_MAX);
+    int result = wire_put_u32(&record, WIRE_JAILED_PARTS, report->parts);
+    for (unsigned i = 0; i < WIRE_JAIL_PARTS_COUNT && result == 0; i++) {
+        if ((report->parts & 1U << i) == 0) {
+            result = missing_put(&record, 1U << i, report->reasons[i]);
         }
     }
-    return packet_send(WIRE_READY, buf_span(&record));
+    return result == 0 ? packet_send(WIRE_JAILED, buf_span(&record)) : -1;
 }
 
 /* ---- Children -------------------------------------------------------------------------------- */
@@ -278,6 +293,9 @@ int zygote_load(const struct cell_options *options, enum cell_jail jail)
         guest_load(&options->guest, &zygote.life.guest, &err) != 0 ||
         (jail == CELL_JAIL_FULL && jail_close(&zygote.report, &err) != 0)) {
         (void)packet_send(WIRE_FATAL, span_of(err.text));
+        return -1;
+    }
+    if (jailed_send(&zygote.report) != 0) {
         return -1;
     }
     zygote.life.zygote = getpid();

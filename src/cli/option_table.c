@@ -274,6 +274,16 @@ const struct option_row option_rows[] = {
      .max = LIMIT_CELLS_MAX,
      .help = "interpreters kept ready ahead of need (default %s)",
      .default_text = "2"},
+    {.name = "require-jail",
+     .kind = OPTION_CHOICE,
+     .argument = "full|seccomp|none",
+     .commands = PACKAGES,
+     .has_variable = true,
+     .offset = AT(require_jail),
+     .help = "how much of the system's jail there has to be: full, with namespaces and no file in "
+             "reach; seccomp, a filter of system calls without privileges; or whatever the system "
+             "offers (default %s). `vitrine doctor` says what there is",
+     .default_text = "seccomp"},
     {.name = "guest-dir",
      .kind = OPTION_TEXT,
      .argument = "DIR",

@@ -74,6 +74,7 @@ struct options {
     bool no_install;
     bool all; /* warmup of everything */
     uint64_t environment_memory_bytes;
+    int require_jail; /* enum pool_jail_level */
     int color;       /* enum color_choice */
     int return_mode; /* enum result_mode */
     int verbosity;   /* -q less than 0, -v more than 0 */

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/jail_line.h"
 #include "cli/parts.h"
 #include "cli/progress.h"
 #include "cli/terminal.h"
@@ -347,6 +348,15 @@ static int load_program(const struct options *options, struct program *out, stru
     return fill_argv(options, has_dashes ? 2 : 1, options->operands[0], out, err);
 }
 
+static void on_ready(void *context, const struct err *err)
+{
+    const struct run *run = context;
+    struct pool_info info = pool_info(run->pool);
+    if (err == NULL || err->code == ERR_NONE) {
+        jail_line_say(&info.jail, false);
+    }
+}
+
 static int start(struct run *run, const struct program *program, struct err *err)
 {
     const struct options *options = run->options;
@@ -358,10 +368,12 @@ static int start(struct run *run, const struct program *program, struct err *err
     struct pool_config config = {.cell_path = parts.cell_path,
                                  .guest_dir = parts.guest_dir,
                                  .cells_max = 1,
-                                 .memory_bytes_max = parts_memory_bytes_max(options)};
+                                 .memory_bytes_max = parts_memory_bytes_max(options),
+                                 .require_jail = (enum pool_jail_level)options->require_jail};
     if (pool_new(&run->loop, &config, &run->pool, err) != 0) {
         return -1;
     }
+    pool_on_ready(run->pool, on_ready, run);
     struct packages_config packages = parts_packages_config(options, &parts, run->pool);
     if (packages_new(&run->loop, &packages, &run->packages, err) != 0) {
         return -1;

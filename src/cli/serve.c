@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/jail_line.h"
 #include "cli/parts.h"
 #include "cli/progress.h"
 #include "mcp/session.h"
@@ -150,6 +151,7 @@ static void on_ready(void *context, const struct err *err)
         log_error("%s", err->text); /* calls are answered with it; the client may still ask */
     } else {
         struct pool_info info = pool_info(server->pool);
+        jail_line_say(&info.jail, true);
         log_info("Python %s is ready after %llu ms", info.python_version,
                  (unsigned long long)info.boot_us / 1000);
     }
@@ -217,6 +219,7 @@ static int start_pool(struct server *server, const struct options *options, stru
                                  .client_queue_max = (unsigned)options->client_queue,
                                  .warm = true,
                                  .memory_bytes_max = parts_memory_bytes_max(options),
+                                 .require_jail = (enum pool_jail_level)options->require_jail,
                                  .environment_memory_bytes = options->environment_memory_bytes};
     if (pool_new(&server->loop, &config, &server->pool, err) != 0) {
         return -1;

@@ -43,7 +43,8 @@ int command_version(const struct options *options)
     struct pool_config config = {.cell_path = parts.cell_path,
                                  .guest_dir = parts.guest_dir,
                                  .cells_max = 1,
-                                 .memory_bytes_max = LIMIT_MEMORY_BYTES_DEFAULT};
+                                 .memory_bytes_max = LIMIT_MEMORY_BYTES_DEFAULT,
+                                 .require_jail = POOL_JAIL_NONE /* nothing is run */};
     uv_loop_init(&loop);
     if (pool_new(&loop, &config, &inquiry.pool, &err) != 0) {
         log_error("%s", err.text);

@@ -275,6 +275,7 @@ static int start(struct warmup *warmup, struct err *err)
     struct pool_config config = {.cell_path = parts.cell_path,
                                  .guest_dir = parts.guest_dir,
                                  .cells_max = 1,
+                                 .require_jail = (enum pool_jail_level)options->require_jail,
                                  .memory_bytes_max = LIMIT_MEMORY_BYTES_DEFAULT};
     if (pool_new(&warmup->loop, &config, &warmup->pool, err) != 0) {
         return -1;

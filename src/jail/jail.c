@@ -157,19 +157,23 @@ int jail_restrict(struct jail_report *report, const char *const *folders, size_t
 {
     assert(count > 0 && count <= JAIL_FOLDERS_MAX);
     if ((report->parts & WIRE_JAIL_MOUNT_NAMESPACE) != 0) {
-        report->has_root = jail_report_note(report, 0, "empty root", root_replace(folders, count));
+        report->has_root = root_replace(folders, count) == 0;
+        if (!report->has_root) {
+            jail_report_lacks(report, WIRE_JAIL_EMPTY_ROOT, "making a root");
+        }
+    } else {
+        jail_report_lacks_too(report, WIRE_JAIL_EMPTY_ROOT, WIRE_JAIL_MOUNT_NAMESPACE);
     }
     if (gain_no_privileges(err) != 0 || hide_memory(err) != 0) {
         return err_prefix(err, "entering the jail");
     }
     jail_report_has(report, WIRE_JAIL_NO_NEW_PRIVILEGES | WIRE_JAIL_RESOURCE_LIMITS);
-    jail_report_note(report, WIRE_JAIL_LANDLOCK, "Landlock", folders_grant(folders, count));
+    jail_report_note(report, WIRE_JAIL_LANDLOCK, "landlock", folders_grant(folders, count));
     if (capabilities_lower() != 0) {
         return err_system(err, "giving up capabilities");
     }
     /* Where there are no filters at all, cells will have none either. */
-    jail_report_note(report, WIRE_JAIL_FILTER, "system call filter",
-                     rules_load(&jail_zygote_table));
+    jail_report_note(report, WIRE_JAIL_FILTER, "seccomp", rules_load(&jail_zygote_table));
     return 0;
 }
 
@@ -177,7 +181,7 @@ int jail_close(struct jail_report *report, struct err *err)
 {
     if (report->has_root) {
         const int result = chroot(JAIL_EMPTY_FOLDER) != 0 ? -1 : chdir("/");
-        jail_report_note(report, WIRE_JAIL_EMPTY_ROOT, "empty root", result);
+        jail_report_note(report, WIRE_JAIL_EMPTY_ROOT, "chroot", result);
     }
     if (jail_drop_privileges(err) != 0) {
         return -1;

@@ -37,20 +37,20 @@ static int text_write(const char *path, const char *text)
 }
 
 /* Inside we are who we are outside: one user and one group, and nobody else exists. */
-static int user_leave(void)
+static void user_leave(struct jail_report *report)
 {
     char users[64];
     char groups[64];
     snprintf(users, sizeof users, "%u %u 1", geteuid(), geteuid());
     snprintf(groups, sizeof groups, "%u %u 1", getegid(), getegid());
-    if (unshare(CLONE_NEWUSER) != 0) {
-        return -1;
+    if (!jail_report_note(report, WIRE_JAIL_USER_NAMESPACE, "unshare", unshare(CLONE_NEWUSER))) {
+        return;
     }
-    return text_write("/proc/self/setgroups", "deny") != 0 ||
-                   text_write("/proc/self/uid_map", users) != 0 ||
-                   text_write("/proc/self/gid_map", groups) != 0
-               ? -1
-               : 0;
+    if (text_write("/proc/self/setgroups", "deny") != 0 ||
+        text_write("/proc/self/uid_map", users) != 0 ||
+        text_write("/proc/self/gid_map", groups) != 0) {
+        jail_report_lacks(report, WIRE_JAIL_USER_NAMESPACE, "mapping the user");
+    }
 }
 
 void namespaces_leave(struct jail_report *report)
@@ -58,24 +58,19 @@ void namespaces_leave(struct jail_report *report)
     static const struct {
         int flag;
         uint32_t part;
-        const char *name;
     } wanted[] = {
-        {CLONE_NEWNS, WIRE_JAIL_MOUNT_NAMESPACE, "mount namespace"},
-        {CLONE_NEWPID, WIRE_JAIL_PID_NAMESPACE, "pid namespace"},
-        {CLONE_NEWNET, WIRE_JAIL_NETWORK_NAMESPACE, "network namespace"},
-        {CLONE_NEWIPC, WIRE_JAIL_IPC_NAMESPACE, "IPC namespace"},
-        {CLONE_NEWUTS, WIRE_JAIL_UTS_NAMESPACE, "UTS namespace"},
-        {CLONE_NEWCGROUP, WIRE_JAIL_CGROUP_NAMESPACE, "cgroup namespace"},
+        {CLONE_NEWNS, WIRE_JAIL_MOUNT_NAMESPACE},    {CLONE_NEWPID, WIRE_JAIL_PID_NAMESPACE},
+        {CLONE_NEWNET, WIRE_JAIL_NETWORK_NAMESPACE}, {CLONE_NEWIPC, WIRE_JAIL_IPC_NAMESPACE},
+        {CLONE_NEWUTS, WIRE_JAIL_UTS_NAMESPACE},     {CLONE_NEWCGROUP, WIRE_JAIL_CGROUP_NAMESPACE},
     };
-    jail_report_note(report, WIRE_JAIL_USER_NAMESPACE, "user namespace", user_leave());
+    user_leave(report);
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
-        jail_report_note(report, wanted[i].part, wanted[i].name, unshare(wanted[i].flag));
+        jail_report_note(report, wanted[i].part, "unshare", unshare(wanted[i].flag));
     }
     /* Otherwise it would still be the host's name. */
     if ((report->parts & WIRE_JAIL_UTS_NAMESPACE) != 0 &&
         (sethostname("vitrine", strlen("vitrine")) != 0 || setdomainname("", 0) != 0)) {
-        report->parts &= ~(uint32_t)WIRE_JAIL_UTS_NAMESPACE;
-        jail_report_lacks(report, "host name");
+        jail_report_lacks(report, WIRE_JAIL_UTS_NAMESPACE, "sethostname");
     }
 }
 

@@ -1,5 +1,6 @@
 #include "jail/report.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,20 +10,31 @@ void jail_report_has(struct jail_report *report, uint32_t parts)
     report->parts |= parts;
 }
 
-void jail_report_lacks(struct jail_report *report, const char *part)
+static char *reason_of(struct jail_report *report, uint32_t part)
 {
-    if (report->missing_count < JAIL_REASONS_MAX) {
-        snprintf(report->missing[report->missing_count++], JAIL_REASON_MAX, "%s: %s", part,
-                 strerror(errno));
-    }
+    int number = __builtin_ctz(part);
+    assert(number < WIRE_JAIL_PARTS_COUNT);
+    return report->reasons[number];
 }
 
-bool jail_report_note(struct jail_report *report, uint32_t parts, const char *part, int result)
+void jail_report_lacks(struct jail_report *report, uint32_t part, const char *what)
+{
+    report->parts &= ~part;
+    snprintf(reason_of(report, part), JAIL_REASON_MAX, "%s: %s", what, strerror(errno));
+}
+
+void jail_report_lacks_too(struct jail_report *report, uint32_t part, uint32_t cause)
+{
+    report->parts &= ~part;
+    memcpy(reason_of(report, part), reason_of(report, cause), JAIL_REASON_MAX);
+}
+
+bool jail_report_note(struct jail_report *report, uint32_t part, const char *what, int result)
 {
     if (result < 0) {
-        jail_report_lacks(report, part);
+        jail_report_lacks(report, part, what);
         return false;
     }
-    jail_report_has(report, parts);
+    jail_report_has(report, part);
     return true;
 }

@@ -243,6 +243,7 @@ int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **ou
     pool->spare_cells = config->spare_cells;
     pool->cells_max = config->cells_max;
     pool->is_warm = config->warm;
+    pool->require_jail = config->require_jail;
     pool->memory_bytes_max = config->memory_bytes_max;
     pool->environment_bytes_max = config->environment_memory_bytes != 0
                                       ? config->environment_memory_bytes

@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "pool/jail.h"
 #include "pool/outcome.h"
 
 struct pool;
@@ -34,6 +35,7 @@ struct pool_config {
     unsigned client_queue_max; /* waiting, of one client; 0: all there may be */
     bool warm;                 /* the zygote imports ahead; false is for a single quick run */
     uint64_t memory_bytes_max; /* ceiling of any request's memory limit */
+    enum pool_jail_level require_jail; /* a zygote whose jail is less is not used */
     uint64_t environment_memory_bytes; /* budget of all zygotes but the base; 0: the default */
     bool is_shared; /* several clients that must not learn of each other: zygotes with a hash secret
                        of their own, replaced after LIMIT_ZYGOTE_FORKS_MAX */
@@ -99,16 +101,13 @@ struct run_events {
     void (*done)(void *context, const struct outcome *outcome);
 };
 
-enum { POOL_JAIL_MISSING_MAX = 16, POOL_JAIL_REASON_MAX = 96 };
-
-/* What the base's zygote said of itself; empty strings until it is ready. */
+/* What the base's zygote said of itself; empty strings until it is ready. `jail` is known a little
+ * earlier, and also where it is not enough. */
 struct pool_info {
     char python_version[32];
     char engine_version[64];
     uint64_t boot_us;
-    uint32_t jail_parts; /* bits of enum wire_jail (wire/wire.h): what holds for its cells */
-    char jail_missing[POOL_JAIL_MISSING_MAX][POOL_JAIL_REASON_MAX]; /* "part: why not" */
-    unsigned jail_missing_count;
+    struct pool_jail jail;
     bool ready;
 };
 

@@ -139,6 +139,7 @@ struct zygote {
     uv_timer_t timer; /* patience with its start, then with its end */
     int fd;           /* our end of the control socket */
     unsigned handles; /* not closed yet */
+    bool is_jailed; /* it said so, and it is enough */
     bool is_ready;
     bool is_stopped;        /* by us */
     bool is_gone;           /* the process is reaped */
@@ -272,6 +273,7 @@ struct pool {
     unsigned spare_cells;
     unsigned cells_max;
     bool is_warm;
+    enum pool_jail_level require_jail;
     uint64_t memory_bytes_max;
     uint64_t environment_bytes_max; /* of all zygotes but the base's */
     struct pool_patience patience;

@@ -177,13 +177,6 @@ static int ready_read(struct span record, struct pool_info *info)
             copy_text(info->engine_version, sizeof info->engine_version, field.value);
             break;
         case WIRE_READY_BOOT_US: result = wire_get_u64(field.value, &info->boot_us); break;
-        case WIRE_READY_JAIL: result = wire_get_u32(field.value, &info->jail_parts); break;
-        case WIRE_READY_JAIL_MISSING:
-            if (info->jail_missing_count < POOL_JAIL_MISSING_MAX) {
-                copy_text(info->jail_missing[info->jail_missing_count++], POOL_JAIL_REASON_MAX,
-                          field.value);
-            }
-            break;
         default: result = -1;
         }
         if (result != 0) {
@@ -193,10 +186,32 @@ static int ready_read(struct span record, struct pool_info *info)
     return more;
 }
 
+/* Comes before anything of a guest's has run, so it can be believed. One that is not enough ends
+ * the zygote, which never gets a cell to fork. */
+static int jailed_take(struct zygote *zygote, struct span record)
+{
+    struct pool *pool = zygote->pool;
+    struct pool_jail jail;
+    struct err err;
+    if (zygote->is_jailed || zygote->is_fatal || pool_jail_read(record, &jail) != 0) {
+        return -1;
+    }
+    if (zygote->environment->is_base) {
+        pool->info.jail = jail;
+    }
+    if (pool_jail_check(pool->require_jail, &jail, &err) != 0) {
+        zygote->is_fatal = true;
+        snprintf(zygote->why, sizeof zygote->why, "%s", err.text);
+        return -1;
+    }
+    zygote->is_jailed = true;
+    return 0;
+}
+
 static int ready_take(struct zygote *zygote, struct span record)
 {
-    struct pool_info read = {.ready = true};
-    if (ready_read(record, &read) != 0 || zygote->is_ready) {
+    struct pool_info read = {.ready = true, .jail = zygote->pool->info.jail};
+    if (ready_read(record, &read) != 0 || zygote->is_ready || !zygote->is_jailed) {
         return -1;
     }
     (void)uv_timer_stop(&zygote->timer);
@@ -238,10 +253,16 @@ static int packet_take(struct zygote *zygote, struct span packet)
         frame_bytes != packet.len) {
         return -1;
     }
+    if (frame.type == WIRE_JAILED) {
+        return jailed_take(zygote, frame.payload);
+    }
     if (frame.type == WIRE_READY) {
         return ready_take(zygote, frame.payload);
     }
     if (frame.type == WIRE_FATAL) {
+        if (zygote->is_fatal) {
+            return -1;
+        }
         zygote->is_fatal = true;
         copy_text(zygote->why, sizeof zygote->why, frame.payload);
         return 0;

@@ -27,6 +27,7 @@ static const struct wire_frame_rule wire_frames[] = {
     {WIRE_READY, WIRE_FROM_ZYGOTE, CONTROL_MAX, "ready"},
     {WIRE_FATAL, WIRE_FROM_ZYGOTE, CONTROL_MAX, "fatal"},
     {WIRE_EXITED, WIRE_FROM_ZYGOTE, 8, "exited"},
+    {WIRE_JAILED, WIRE_FROM_ZYGOTE, CONTROL_MAX, "jailed"},
     {WIRE_FETCH_CONFIG, WIRE_TO_FETCH, LIMIT_FETCH_ASK_BYTES_MAX, "fetch config"},
     {WIRE_FETCH_ASK, WIRE_TO_FETCH, LIMIT_FETCH_ASK_BYTES_MAX, "fetch ask"},
     {WIRE_FETCH_CANCEL, WIRE_TO_FETCH, 4, "fetch cancel"},

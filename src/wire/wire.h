@@ -50,6 +50,8 @@ enum wire_type {
     WIRE_READY = 48,  /* record of enum wire_ready_field */
     WIRE_FATAL = 49,  /* UTF-8 text: why the zygote cannot go on; it exits */
     WIRE_EXITED = 50, /* u32 cell number, u32 wait status */
+    WIRE_JAILED = 51, /* record of enum wire_jailed_field; the first frame, sent when the jail has
+                         closed and before anything of a guest's has run. Once */
     /* vitrine -> vitrine-fetch, on the fetch socket */
     WIRE_FETCH_CONFIG = 64, /* record of enum wire_fetch_config_field; the first frame, once */
     WIRE_FETCH_ASK = 65,    /* record of enum wire_fetch_field, with ID */
@@ -199,11 +201,14 @@ enum wire_end_field {
 };
 
 enum wire_ready_field {
-    WIRE_READY_PYTHON = 1,       /* text: the guest's Python, e.g. 3.14.0 */
-    WIRE_READY_ENGINE = 2,       /* text: the engine and its version */
-    WIRE_READY_BOOT_US = 3,      /* u64: from exec to ready */
-    WIRE_READY_JAIL = 4,         /* u32, bits of enum wire_jail: what holds for its cells */
-    WIRE_READY_JAIL_MISSING = 5, /* text, repeated: what could not be had, and why */
+    WIRE_READY_PYTHON = 1,  /* text: the guest's Python, e.g. 3.14.0 */
+    WIRE_READY_ENGINE = 2,  /* text: the engine and its version */
+    WIRE_READY_BOOT_US = 3, /* u64: from exec to ready */
+};
+
+enum wire_jailed_field {
+    WIRE_JAILED_PARTS = 1,   /* u32, bits of enum wire_jail: what holds for its cells */
+    WIRE_JAILED_MISSING = 2, /* repeated: u32, one bit, then text: what the system said */
 };
 
 /* Parts of the jail, as bits. */
@@ -222,6 +227,8 @@ enum wire_jail {
     WIRE_JAIL_RESOURCE_LIMITS = 1 << 11,
     WIRE_JAIL_FILTER = 1 << 12, /* seccomp */
 };
+enum { WIRE_JAIL_PARTS_COUNT = 13 };
+#define WIRE_JAIL_ALL ((1U << WIRE_JAIL_PARTS_COUNT) - 1)
 
 /* Appends one frame's header. The payload follows by buf_append or by a writev of the caller. */
 int wire_append_header(struct buf *out, enum wire_type type, uint32_t payload_bytes);

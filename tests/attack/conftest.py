@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -13,21 +12,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 
 import fetcher
-from driver import Program
-from probe import ProbeZygote, build_folder
+from driver import Program, is_sanitized
+from probe import ProbeZygote
 from target import Target
 from victim import Victim
 
 # What is about the jail itself, or about memory: a build under sanitizers has another jail, whose
 # filter would forbid the sanitizers' own calls, and another memory.
 OF_THE_JAIL = ["test_attack_0[789]*.py", "test_attack_1[0123]*.py", "test_attack_2[237]*.py"]
-
-
-def is_sanitized() -> bool:
-    """Whether the programs under test were built with checks of addresses."""
-    options = build_folder() / "meson-info" / "intro-buildoptions.json"
-    values = {option["name"]: option["value"] for option in json.loads(options.read_text())}
-    return values["b_sanitize"] != "none"
 
 
 collect_ignore_glob = [*OF_THE_JAIL, "test_soak.py"] if is_sanitized() else []

@@ -19,9 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from driver import build_folder
+
 REQUEST, STDOUT, END = 1, 16, 19
 FORK = 32
-READY, EXITED = 48, 50
+READY, EXITED, JAILED = 48, 50, 51
 REQUEST_CODE = 1
 LIMITS = {7: 10_000, 8: 512 << 20, 9: 64 << 20, 10: 1 << 20, 11: 256 << 20, 12: 20_000}
 
@@ -29,12 +31,6 @@ CONTROL_FD = 3
 HEADER = struct.Struct("<IB3x")
 SECONDS_MAX = 30.0
 LIVES = 42  # the exit status of a `try` that came to its end
-
-
-def build_folder() -> Path:
-    """Where the programs are."""
-    default = Path(__file__).resolve().parents[2] / "build"
-    return Path(os.environ.get("VITRINE_BUILD", default)).resolve()
 
 
 def probe_program() -> Path:
@@ -154,6 +150,8 @@ class ProbeZygote:
         self.end = ""
         try:
             packet = self._receive()
+            if packet is not None and packet[0] == JAILED:
+                packet = self._receive()
         except BaseException:
             os.kill(self.pid, signal.SIGKILL)
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from probe import build_folder
+from driver import build_folder
 from soak import soak_pool, soak_servers
 
 CALLS = 1000

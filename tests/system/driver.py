@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
@@ -16,11 +17,24 @@ Json = dict[str, Any]
 ANSWER_SECONDS_MAX = 30.0
 
 
+def build_folder() -> Path:
+    """Where the programs are."""
+    default = Path(__file__).resolve().parents[2] / "build"
+    return Path(os.environ.get("VITRINE_BUILD", default)).resolve()
+
+
+@functools.cache
+def is_sanitized() -> bool:
+    """Whether the programs under test were built with checks of addresses, and so without jail."""
+    options = json.loads((build_folder() / "meson-info/intro-buildoptions.json").read_text())
+    return {option["name"]: option["value"] for option in options}["b_sanitize"] != "none"
+
+
 def clean_environment() -> dict[str, str]:
     """Ours, without what would change the program's options or the look of its output."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith("VITRINE_")}
     kept.pop("NO_COLOR", None)
-    return kept
+    return kept | ({"VITRINE_REQUIRE_JAIL": "none"} if is_sanitized() else {})
 
 
 class Program:

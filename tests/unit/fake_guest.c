@@ -14,8 +14,9 @@
  *   ask-and-print | ask-twice    forged: more behind a question
  *   need JSON | need-of N        ends with a need          environment    prints what it is made of
  *
- * The core "module" is a file with one line too: ok, fatal TEXT, exit TEXT, or slow MS; so is each
- * image, which may also hold "memory BYTES", to be used. Among the modules to import ahead, "hang",
+ * The core "module" is a file with one line too: ok, fatal TEXT, exit TEXT, slow MS, or forge TYPE,
+ * which sends an empty frame on the control socket; so is each image, which may also hold "memory
+ * BYTES", to be used. Among the modules to import ahead, "hang",
  * "crash" and "noise" do so.
  */
 #include <fcntl.h>
@@ -80,6 +81,10 @@ static int file_boot(const char *path, struct err *err)
     }
     if (strncmp(line.base, "slow ", 5) == 0) {
         sleep_ms((unsigned)strtoul(line.base + 5, NULL, 10));
+    }
+    if (strncmp(line.base, "forge ", 6) == 0) {
+        const char frame[WIRE_HEADER_BYTES] = {[4] = (char)strtol(line.base + 6, NULL, 10)};
+        (void)send(CELL_FD, frame, sizeof frame, MSG_NOSIGNAL);
     }
     if (strncmp(line.base, "memory ", 7) == 0) {
         size_t len = (size_t)strtoull(line.base + 7, NULL, 10);

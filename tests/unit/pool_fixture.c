@@ -94,6 +94,7 @@ struct pool_config config_make(unsigned spare_cells, unsigned cells_max)
         .cells_max = cells_max,
         .warm = true,
         .memory_bytes_max = LIMIT_MEMORY_BYTES_DEFAULT,
+        .require_jail = is_jailed ? POOL_JAIL_SECCOMP : POOL_JAIL_NONE,
     };
 }
 

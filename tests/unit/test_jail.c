@@ -367,7 +367,11 @@ static void zygote_body(int socket_fd, int parent)
     bool is_empty = getenv("SECRET") == NULL;
     bool has_no_core = getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_max == 0;
     bool is_first = (report.parts & WIRE_JAIL_PID_NAMESPACE) == 0 || getpid() == 1;
-    bool is_said = report.parts == zygote_parts || report.missing_count > 0;
+    bool is_said = true; /* each part is there, or it is said why not */
+    for (unsigned i = 0; i < WIRE_JAIL_PARTS_COUNT; i++) {
+        is_said = is_said && ((report.parts & 1U << i) != 0) == (report.reasons[i][0] == '\0');
+    }
+    is_said = is_said && (report.parts & zygote_parts) == report.parts;
     _exit(is_readable && is_over && is_closed && is_empty && has_no_core && is_first && is_said
               ? STATUS_DONE
               : 0);
