@@ -310,6 +310,9 @@ int zygote_live(uint64_t started_us)
         (void)packet_send(WIRE_FATAL, span_of(err.text));
         return 1;
     }
+    if (zygote.life.rehearses && guest_settle(zygote.life.guest, &err) != 0) {
+        log_error("%s; cells will take longer to start", err.text);
+    }
     int status = ready_send(&zygote, started_us) == 0 ? serve(&zygote) : 0;
     children_kill(&zygote);
     return status;

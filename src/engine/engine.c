@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "engine/pages.h"
 #include "wasmtime_c.h"
 
 enum { WASM_PAGE_BYTES = 65536 };
@@ -630,4 +631,13 @@ int engine_memory_grow(struct engine_store *store, const struct engine_extern *m
         return -1;
     }
     return 0;
+}
+
+int engine_memory_settle(struct engine_store *store, const struct engine_extern *memory,
+                         struct err *err)
+{
+    wasmtime_extern_t value = extern_get(memory);
+    assert(value.kind == WASMTIME_EXTERN_MEMORY);
+    return pages_settle(wasmtime_memory_data(store->context, &value.of.memory),
+                        wasmtime_memory_data_size(store->context, &value.of.memory), err);
 }

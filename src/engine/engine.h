@@ -159,5 +159,10 @@ struct span engine_memory(struct engine_store *store, const struct engine_extern
 /* Grows to at least `bytes`; 0, or -1 when a limit or the system refuses. */
 int engine_memory_grow(struct engine_store *store, const struct engine_extern *memory,
                        uint64_t bytes);
+/* For a process that is about to fork, once: lays the memory out so that it is cheap to share and
+ * to let go of (pages.h). It stays where it is, and grows as before. -1: ERR_SYSTEM, and nothing
+ * has changed. */
+int engine_memory_settle(struct engine_store *store, const struct engine_extern *memory,
+                         struct err *err);
 
 #endif

@@ -542,6 +542,11 @@ int guest_boot(struct guest *guest, struct err *err)
     return guest->is_warm ? guest_rehearse(guest, err) : 0;
 }
 
+int guest_settle(struct guest *guest, struct err *err)
+{
+    return engine_memory_settle(guest->store, &guest->memory, err);
+}
+
 void guest_free(struct guest *guest)
 {
     if (guest == NULL) {

@@ -1,7 +1,7 @@
 /*
  * CPython on the wasm engine: boot, run one request, interrupt. Used by `vitrine-cell` and by
- * `vitrine-precompile`. Life: guest_load, guest_boot (zygote), then fork, then perhaps
- * guest_rehearse, then guest_run once (cell).
+ * `vitrine-precompile`. Life: guest_load, guest_boot and guest_settle (zygote), then fork, then
+ * perhaps guest_rehearse, then guest_run once (cell).
  *
  * A guest is one value: linear memory, globals, table, file system and open files hang from
  * `struct guest` alone. Nothing here opens a host file after guest_load has returned, and no code
@@ -43,6 +43,10 @@ int guest_load(const struct guest_config *config, struct guest **out, struct err
  * the guest is good for guest_free alone. */
 int guest_boot(struct guest *guest, struct err *err);
 void guest_free(struct guest *guest);
+
+/* For a guest whose process is about to fork, once, after guest_boot: lays its memory out so that
+ * children are cheap. -1 when there is no memory for that; the guest is as good as before. */
+int guest_settle(struct guest *guest, struct err *err);
 
 /* "3.14.0" and "wasmtime 50.0.1"; borrowed, static. */
 const char *guest_python_version(const struct guest *guest);

@@ -326,6 +326,26 @@ static void globals_are_as_the_import_wants_them(void **state)
     assert_int_equal(err.code, ERR_FORMAT);
 }
 
+static void settled_memory_keeps_its_contents_and_grows_up_to_its_limit(void **state)
+{
+    (void)state;
+    struct err err;
+    struct engine_extern memory;
+    assert_true(engine_export(store, main_instance, "memory", ENGINE_MEMORY, &memory));
+    char *base = (char *)(uintptr_t)engine_memory(store, &memory).base;
+    base[100] = 'x';
+    assert_int_equal(engine_memory_settle(store, &memory, &err), 0);
+    const struct span settled = engine_memory(store, &memory);
+    assert_ptr_equal(settled.base, base);
+    assert_int_equal(settled.len, 64 * KIB);
+    assert_int_equal(base[100], 'x');
+    assert_int_equal(engine_memory_grow(store, &memory, 512 * KIB), 0);
+    assert_int_equal(engine_memory_grow(store, &memory, MIB), 0);
+    assert_int_equal(engine_memory(store, &memory).len, MIB);
+    memset(base, 'y', MIB);
+    assert_int_equal(engine_memory_grow(store, &memory, MIB + 1), -1);
+}
+
 static void an_import_that_does_not_fit_is_an_error(void **state)
 {
     (void)state;
@@ -402,6 +422,8 @@ static int body(void *context, struct err *err)
                                         tear_down),
         cmocka_unit_test_setup_teardown(signatures_are_checked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(globals_are_as_the_import_wants_them, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(settled_memory_keeps_its_contents_and_grows_up_to_its_limit,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_import_that_does_not_fit_is_an_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(instances_are_limited_and_not_few, set_up, tear_down),
         cmocka_unit_test(recursion_through_the_host_ends),
