@@ -13,7 +13,8 @@
 #define LIMIT_WALL_MS_DEFAULT        60000ULL /* --timeout */
 #define LIMIT_WALL_MS_MAX            (24ULL * 3600 * 1000)
 #define LIMIT_CPU_MS_MAX             LIMIT_WALL_MS_MAX /* --cpu-time; as --timeout without it */
-#define LIMIT_GRACE_MS               500ULL      /* between the KeyboardInterrupt and SIGKILL */
+#define LIMIT_GRACE_MS               500ULL /* between the KeyboardInterrupt and SIGKILL */
+#define LIMIT_CANCEL_GRACE_MS        50ULL  /* the same when nobody wants the result any more */
 #define LIMIT_MEMORY_BYTES_DEFAULT   (512 * MIB) /* --memory: the guest's linear memory */
 #define LIMIT_MEMORY_BYTES_MIN       (64 * MIB)
 #define LIMIT_MEMORY_BYTES_MAX       (4 * GIB - 64 * KIB)
@@ -145,10 +146,12 @@
 #define LIMIT_BATCH_MESSAGES_MAX    64U      /* protocol 2025-03-26 */
 #define LIMIT_RESPONSE_BYTES_MAX    (256 * MIB)
 #define LIMIT_WRITE_QUEUE_BYTES_MAX (64 * MIB) /* past it, nothing is read and no log is sent */
-#define LIMIT_OUTPUT_WATCH_MS       50ULL      /* then: whether the client is still there */
+#define LIMIT_OUTPUT_WATCH_MS       10ULL      /* then: whether the client is still there */
 #define LIMIT_EOF_GRACE_MS          1000ULL    /* for calls that run when the client hangs up */
-#define LIMIT_START_GRACE_MS        10000ULL   /* the same while the zygote is still starting */
-#define LIMIT_INSTALL_GRACE_MS      60000ULL   /* the same while packages are being installed */
+#define LIMIT_DRAIN_MS_DEFAULT      10000ULL   /* --drain-time: for calls that run at a SIGTERM */
+#define LIMIT_DRAIN_MS_MAX          (24ULL * 3600 * 1000)
+#define LIMIT_START_GRACE_MS        10000ULL /* the same while the zygote is still starting */
+#define LIMIT_INSTALL_GRACE_MS      60000ULL /* the same while packages are being installed */
 
 /* A spare cell waits this long for a request before it rehearses. */
 #define LIMIT_REHEARSAL_DELAY_MS 5

@@ -284,6 +284,16 @@ const struct option_row option_rows[] = {
              "reach; seccomp, a filter of system calls without privileges; or whatever the system "
              "offers (default %s). `vitrine doctor` says what there is",
      .default_text = "seccomp"},
+    {.name = "drain-time",
+     .kind = OPTION_DURATION,
+     .argument = "TIME",
+     .commands = COMMAND_STDIO,
+     .has_variable = true,
+     .offset = AT(drain_ms),
+     .max = LIMIT_DRAIN_MS_MAX,
+     .help = "what programs that run get to finish after a SIGTERM; those that wait are refused, "
+             "and a second SIGTERM ends all at once (default %s)",
+     .default_text = "10"},
     {.name = "guest-dir",
      .kind = OPTION_TEXT,
      .argument = "DIR",

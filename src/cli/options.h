@@ -60,6 +60,7 @@ struct options {
     uint64_t cells_max;
     uint64_t client_cells; /* 0: all */
     uint64_t client_queue; /* 0: all there may be */
+    uint64_t drain_ms;
     const char *cell_path;
     const char *guest_dir;
     const char *env[LIMIT_ENV_COUNT_MAX + 1]; /* NAME=VALUE, NULL-terminated */

@@ -384,6 +384,8 @@ static int start(struct run *run, const struct program *program, struct err *err
                                   .env = options->env,
                                   .want_value = options->json,
                                   .limits = options->limits};
+    /* Who presses Ctrl-C wants to see what the program makes of it. */
+    request.limits.cancel_grace_ms = request.limits.grace_ms;
     struct packages_events events = {.context = run,
                                      .output = on_output,
                                      .log = on_log,

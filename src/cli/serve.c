@@ -16,9 +16,10 @@ enum { SIGNAL_COUNT = 3 };
 
 /*
  * The end comes in steps: the client hangs up (calls that run get LIMIT_EOF_GRACE_MS to finish,
- * from when the pool is ready and packages are installed) or a signal comes (they get nothing);
- * then packages and pool end, the transport writes what waits, and we exit. A client that does not
- * read is given up after twice the grace.
+ * from when the pool is ready and packages are installed), or SIGTERM comes (calls that run get
+ * --drain-time, those that wait and new ones are refused), or another signal or a second SIGTERM
+ * (they get nothing); then packages and pool end, the transport writes what waits, and we exit. A
+ * client that does not read is given up after twice the grace.
  */
 struct server {
     uv_loop_t loop;
@@ -31,6 +32,8 @@ struct server {
     struct mcp_session *session;
     bool has_hung_up;
     uint64_t hung_up_us;
+    uint64_t drain_ms;
+    bool is_draining;
     bool is_ending;
 };
 
@@ -86,10 +89,32 @@ static void on_grace_over(uv_timer_t *timer)
     begin_end(server);
 }
 
+/* What still runs is ended, and answered. */
+static void on_drain_over(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    log_warning("%u programs still ran when the time to finish was over",
+                mcp_session_running(server->session));
+    mcp_session_stop_all(server->session);
+    uv_timer_start(timer, on_grace_over, LIMIT_EOF_GRACE_MS, 0);
+}
+
+static void begin_drain(struct server *server)
+{
+    server->is_draining = true;
+    packages_drain(server->packages);
+    uint64_t ms = mcp_session_running(server->session) > 0 ? server->drain_ms : 0;
+    uv_timer_start(&server->grace, ms > 0 ? on_drain_over : on_grace_over, ms, 0);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
-    (void)number;
-    begin_end(handle->data);
+    struct server *server = handle->data;
+    if (number == SIGTERM && !server->is_draining && !server->has_hung_up) {
+        begin_drain(server);
+    } else {
+        begin_end(server);
+    }
 }
 
 static void on_message(void *context, struct span line)
@@ -126,7 +151,7 @@ static void on_ended(void *context, bool has_failed)
 static void on_idle(void *context)
 {
     struct server *server = context;
-    if (server->has_hung_up && !server->is_ending) {
+    if ((server->has_hung_up || server->is_draining) && !server->is_ending) {
         /* By the timer, because this is said from inside the pool. */
         uv_timer_start(&server->grace, on_grace_over, 0, 0);
     }
@@ -243,6 +268,7 @@ static int start(struct server *server, const struct options *options, struct er
                                 .installs = !options->no_install,
                                 .limits = options->limits,
                                 .return_mode = (enum result_mode)options->return_mode};
+    server->drain_ms = options->drain_ms;
     server->session = mcp_session_new(&config, &events);
     if (server->session == NULL) {
         return err_set(err, ERR_MEMORY, "out of memory");

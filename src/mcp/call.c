@@ -381,3 +381,12 @@ void mcp_session_cancel_all(struct mcp_session *session)
         cancel(call);
     }
 }
+
+void mcp_session_stop_all(struct mcp_session *session)
+{
+    struct mcp_call *next;
+    for (struct mcp_call *call = session->calls; call != NULL; call = next) {
+        next = call->next;
+        packages_run_cancel(call->run);
+    }
+}

@@ -54,6 +54,8 @@ void mcp_session_refuse_oversized(struct mcp_session *session);
 unsigned mcp_session_running(const struct mcp_session *session);
 bool mcp_session_is_installing(const struct mcp_session *session); /* for one of them */
 void mcp_session_cancel_all(struct mcp_session *session);
+/* The same, but each is answered as cancelled. */
+void mcp_session_stop_all(struct mcp_session *session);
 
 /* No call may be running. Its timers need one more turn of the loop to be gone. */
 void mcp_session_free(struct mcp_session *session);

@@ -17,14 +17,16 @@ static bool is_waiting(const struct packages_run *run)
     return run->waiter.job != NULL || run->warmup != NULL;
 }
 
-/* Ends the runs that were cancelled while they waited for an installation. */
-static void withdraw_cancelled(struct packages *packages)
+/* Ends the runs that wait for an installation, and that were cancelled or may not run any more. */
+static void withdraw(struct packages *packages)
 {
     struct packages_run *run = TAILQ_FIRST(&packages->runs);
     while (run != NULL) {
         struct packages_run *next = TAILQ_NEXT(run, link);
         if (run->is_cancelled && is_waiting(run)) {
             packages_run_withdraw(run);
+        } else if (packages->is_draining && is_waiting(run)) {
+            packages_run_turn_away(run);
         }
         run = next;
     }
@@ -40,7 +42,7 @@ static void on_soon(uv_timer_t *timer)
             packages_run_cancel(run);
         }
     }
-    withdraw_cancelled(packages);
+    withdraw(packages);
     while ((run = TAILQ_FIRST(&packages->ended)) != NULL) {
         TAILQ_REMOVE(&packages->ended, run, link);
         packages_run_finish(run);
@@ -214,6 +216,20 @@ void packages_part_freed(struct packages *packages)
         TAILQ_EMPTY(&packages->jobs)) {
         close_parts(packages);
     }
+}
+
+void packages_drain(struct packages *packages)
+{
+    struct packages_run *run;
+    packages->is_draining = true;
+    TAILQ_FOREACH(run, &packages->runs, link)
+    {
+        if (run->is_preparation) {
+            packages_run_cancel(run);
+        }
+    }
+    packages_settle_soon(packages);
+    pool_drain(packages->pool, NULL, NULL);
 }
 
 void packages_close(struct packages *packages, void (*closed)(void *context), void *context)

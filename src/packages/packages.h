@@ -72,6 +72,9 @@ int packages_prepare(struct packages *packages, const char *const *requirements,
 int packages_prepare_all(struct packages *packages, const struct packages_events *events,
                          struct packages_run **out, struct err *err);
 
+/* As pool_drain, which it calls; programs that wait for packages end with OUTCOME_REFUSED too. */
+void packages_drain(struct packages *packages);
+
 /* Ends everything that is under way (each `done` comes), then calls `closed`. Before pool_close. */
 void packages_close(struct packages *packages, void (*closed)(void *context), void *context);
 

@@ -131,6 +131,14 @@ void packages_run_refuse(struct packages_run *run, const struct err *err)
     packages_run_fail(run, err->text, "", (struct span){0});
 }
 
+void packages_run_turn_away(struct packages_run *run)
+{
+    struct err err;
+    (void)err_set(&err, ERR_GONE, "%s", POOL_DRAINING_TEXT);
+    job_leave(&run->waiter);
+    packages_run_refuse(run, &err);
+}
+
 void packages_run_finish(struct packages_run *run)
 {
     struct outcome outcome = {.status = OUTCOME_SUCCESS};
@@ -193,6 +201,10 @@ static void on_done(void *context, const struct outcome *outcome)
 {
     struct packages_run *run = context;
     run->current = NULL;
+    if (outcome->status == OUTCOME_NEED && run->packages->is_draining && !run->is_cancelled) {
+        packages_run_turn_away(run);
+        return;
+    }
     if (outcome->status == OUTCOME_NEED && !run->is_cancelled) {
         need_begin(run, outcome->need_json);
         return;
@@ -393,8 +405,8 @@ int packages_run(struct packages *packages, const struct run_request *request,
                  const struct packages_events *events, struct packages_run **out, struct err *err)
 {
     struct err mistake;
-    if (packages->is_closing) {
-        return err_set(err, ERR_GONE, "the packages are closing");
+    if (packages->is_closing || packages->is_draining) {
+        return err_set(err, ERR_GONE, "%s", POOL_DRAINING_TEXT);
     }
     struct packages_run *run = packages_run_new(packages, events);
     if (run == NULL) {

@@ -51,6 +51,9 @@ void packages_run_refuse(struct packages_run *run, const struct err *err);
 /* Calls `done` of a run that was ended, and frees it. */
 void packages_run_finish(struct packages_run *run);
 
+/* The same where no more are taken. */
+void packages_run_turn_away(struct packages_run *run);
+
 /* Takes back a run that the pool does not have; it ends. */
 void packages_run_withdraw(struct packages_run *run);
 

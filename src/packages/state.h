@@ -55,6 +55,7 @@ struct packages {
     unsigned task_count; /* our own programs in cells, and preparations */
 
     uv_timer_t soon;
+    bool is_draining;
     bool is_closing;
     bool is_settled; /* everything was told to end */
     unsigned closing_parts;

@@ -400,11 +400,13 @@ bool cell_give(struct cell *cell, struct pool_run *run)
     return true;
 }
 
-void cell_stop(struct cell *cell)
+/* Also one whose time is over already, and that has its grace: this one is shorter. */
+void cell_cancel(struct cell *cell)
 {
-    if (!cell->is_interrupted) {
+    if (!cell->is_cancelled && !cell->is_killed) {
+        cell->is_cancelled = true;
         interrupt(cell);
-        timer_set(cell, cell->run->limits.grace_ms);
+        timer_set(cell, cell->run->limits.cancel_grace_ms);
     }
 }
 
@@ -445,6 +447,7 @@ static void on_timer(uv_timer_t *timer)
         kill_now(cell);
     } else {
         cell->run->is_out_of_time = true;
-        cell_stop(cell);
+        interrupt(cell);
+        timer_set(cell, cell->run->limits.grace_ms);
     }
 }

@@ -171,6 +171,8 @@ static void on_soon(uv_timer_t *timer)
         close_parts(pool);
     } else if (pool->state == POOL_FAILED) {
         end_all_queued(pool, NULL, pool->failure.text);
+    } else if (pool->is_draining) {
+        end_all_queued(pool, NULL, POOL_DRAINING_TEXT);
     }
     tell_ready(pool);
     finish_ended(pool);
@@ -277,7 +279,7 @@ static int state_check(const struct pool *pool, struct err *err)
         return err_set(err, ERR_GONE, "the pool is closing");
     }
     if (pool->is_draining) {
-        return err_set(err, ERR_GONE, "no more programs are taken: Vitrine is about to end");
+        return err_set(err, ERR_GONE, "%s", POOL_DRAINING_TEXT);
     }
     if (pool->state == POOL_FAILED) {
         *err = pool->failure;
@@ -329,7 +331,7 @@ void pool_run_cancel(struct pool_run *run)
 {
     run->is_cancelled = true;
     if (run->cell != NULL) {
-        cell_stop(run->cell);
+        cell_cancel(run->cell);
     } else if (run->is_queued) {
         end_queued(run->pool, run);
     }

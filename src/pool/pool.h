@@ -54,8 +54,9 @@ struct pool_environment {
 
 struct run_limits {
     uint64_t wall_ms;
-    uint64_t cpu_ms; /* 0: the wall time limits it, and nothing else */
-    uint64_t grace_ms;
+    uint64_t cpu_ms;          /* 0: the wall time limits it, and nothing else */
+    uint64_t grace_ms;        /* between KeyboardInterrupt and SIGKILL when time is over */
+    uint64_t cancel_grace_ms; /* the same after pool_run_cancel */
     uint64_t memory_bytes;
     uint64_t output_bytes;
     uint64_t result_bytes;
@@ -128,12 +129,14 @@ void pool_run_fetched(struct pool_run *run, uint32_t status, struct span bytes);
 /* Starts the zygote of an environment ahead of need, as a run would. */
 int pool_warm(struct pool *pool, const struct pool_environment *environment, struct err *err);
 
-/* Ends a run early: KeyboardInterrupt, then SIGKILL after its grace. `done` still comes, with
- * status OUTCOME_CANCELLED. */
+/* Ends a run early: KeyboardInterrupt, then SIGKILL after limits.cancel_grace_ms. `done` still
+ * comes, with status OUTCOME_CANCELLED. */
 void pool_run_cancel(struct pool_run *run);
 
-/* Takes no new runs from now on (pool_run answers -1 with ERR_GONE), and calls `drained` once, from
- * the loop, when none runs or waits any more. After pool_close it is not called. */
+/* Takes no new runs from now on (pool_run answers -1 with ERR_GONE), ends those that wait with
+ * OUTCOME_REFUSED, and calls `drained` (may be NULL) once, from the loop, when none runs any more.
+ * After pool_close it is not called. */
+#define POOL_DRAINING_TEXT "no more programs are taken: Vitrine is about to end"
 void pool_drain(struct pool *pool, void (*drained)(void *context), void *context);
 
 struct pool_info pool_info(const struct pool *pool);

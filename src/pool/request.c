@@ -14,6 +14,7 @@ struct run_limits run_limits_default(void)
     return (struct run_limits){
         .wall_ms = LIMIT_WALL_MS_DEFAULT,
         .grace_ms = LIMIT_GRACE_MS,
+        .cancel_grace_ms = LIMIT_CANCEL_GRACE_MS,
         .memory_bytes = LIMIT_MEMORY_BYTES_DEFAULT,
         .output_bytes = LIMIT_OUTPUT_BYTES_DEFAULT,
         .result_bytes = LIMIT_RESULT_BYTES_DEFAULT,
@@ -39,6 +40,7 @@ static int limits_check(const struct run_limits *limits, uint64_t memory_bytes_m
         {"time limit", limits->wall_ms, 1, LIMIT_WALL_MS_MAX, "ms"},
         {"CPU time limit", limits->cpu_ms, 0, LIMIT_CPU_MS_MAX, "ms"},
         {"grace time", limits->grace_ms, 0, LIMIT_GRACE_MS_MAX, "ms"},
+        {"grace time", limits->cancel_grace_ms, 0, LIMIT_GRACE_MS_MAX, "ms"},
         {"memory limit", limits->memory_bytes, LIMIT_MEMORY_BYTES_MIN, memory_bytes_max, "bytes"},
         {"output limit", limits->output_bytes, 0, LIMIT_OUTPUT_BYTES_MAX, "bytes"},
         {"result limit", limits->result_bytes, 0, LIMIT_RESULT_BYTES_MAX, "bytes"},

@@ -91,6 +91,7 @@ struct cell {
     uv_timer_t timer; /* the deadline, then the grace, then patience with a process that ends */
     unsigned handles; /* not closed yet */
     bool is_interrupted;
+    bool is_cancelled;
     bool is_killed;
     bool is_gone; /* the process is reaped, or never was */
     /* Commands that the control socket has not taken yet. */
@@ -109,8 +110,8 @@ bool cell_give(struct cell *cell, struct pool_run *run);
 /* Sends what its run has in `down`, as much as the socket takes now; the rest follows. */
 void cell_send_down(struct cell *cell);
 
-/* Interrupts the run and kills the cell after its grace. */
-void cell_stop(struct cell *cell);
+/* Interrupts the run, which nobody wants any more, and kills the cell soon. */
+void cell_cancel(struct cell *cell);
 
 /* The process is reaped (wait_status), or died with its zygote (breakage), or could not be made
  * (neither). A run that it had ends now. */

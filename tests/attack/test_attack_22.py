@@ -2,23 +2,27 @@
 
 Expected: a bounded queue. Each call gets one answer: its own result, or at once a clear "busy".
 No more cells run than allowed. A cancelled call's cell, or that of a client that is gone, ends
-within a second.
+within a tenth of a second, whatever its program does.
 """
 
 from __future__ import annotations
 
 import json
+import statistics
 import time
 from pathlib import Path
 
+import pytest
 from driver import Json, Program, children_of
 from target import Target, generations
 
 FLOOD = 3000
 CELLS_MAX = 8
-END_SECONDS_MAX = 1.0
+END_SECONDS_MAX = 0.1  # the median of
+ROUNDS = 5
 ANSWER_SECONDS_MAX = 120.0
 RETRY_MS_MIN, RETRY_MS_MAX = 100, 60_000
+IN_C = "sum(range(10**15))"
 FOREVER = "while True:\n    try:\n        while True: pass\n    except BaseException: pass"
 
 
@@ -117,13 +121,17 @@ def seconds_until_gone(pids: set[int]) -> float:
     return time.monotonic() - start
 
 
-def test_a_cancelled_call_ends_its_cell(target: Target) -> None:
-    message = target.server.call_message(FOREVER)
-    target.server.send(message)
-    pids = wait_running(target.pid, 1)
-    note = {"method": "notifications/cancelled", "params": {"requestId": message["id"]}}
-    target.server.send({"jsonrpc": "2.0", **note})
-    assert seconds_until_gone(pids) < END_SECONDS_MAX
+@pytest.mark.parametrize("code", [FOREVER, IN_C])
+def test_a_cancelled_call_ends_its_cell(target: Target, code: str) -> None:
+    seconds = []
+    for _ in range(ROUNDS):
+        message = target.server.call_message(code)
+        target.server.send(message)
+        pids = wait_running(target.pid, 1)
+        note = {"method": "notifications/cancelled", "params": {"requestId": message["id"]}}
+        target.server.send({"jsonrpc": "2.0", **note})
+        seconds.append(seconds_until_gone(pids))
+    assert statistics.median(seconds) < END_SECONDS_MAX, seconds
 
 
 def test_a_cancelled_call_that_waits_never_runs(tmp_path: Path, vitrine: Program) -> None:
@@ -142,12 +150,12 @@ def test_a_cancelled_call_that_waits_never_runs(tmp_path: Path, vitrine: Program
         target.check_unharmed()
 
 
-def test_a_client_that_vanishes(vitrine: Program) -> None:
-    """Both of its pipes are closed, as when its process is killed."""
+def vanish(vitrine: Program, code: str) -> float:
+    """Close both pipes of a client, as when it is killed; seconds until its cells are gone."""
     params = {"protocolVersion": "2025-11-25", "capabilities": {}}
     params["clientInfo"] = {"name": "test", "version": "1"}
     messages: list[Json] = [{"id": 0, "method": "initialize", "params": params}]
-    arguments = {"python_code": FOREVER}
+    arguments = {"python_code": code}
     for number in (1, 2, 3):
         call = {"name": "run_python_code", "arguments": arguments}
         messages.append({"id": number, "method": "tools/call", "params": call})
@@ -160,6 +168,13 @@ def test_a_client_that_vanishes(vitrine: Program) -> None:
         below = children_of(server.pid)
         server.stdin.close()
         server.stdout.close()
-        assert seconds_until_gone(pids) < END_SECONDS_MAX
+        seconds = seconds_until_gone(pids)
         assert server.wait(10) == 0
-        assert seconds_until_gone(below) < END_SECONDS_MAX
+        assert seconds_until_gone(below) < 1
+    return seconds
+
+
+@pytest.mark.parametrize("code", [FOREVER, IN_C])
+def test_a_client_that_vanishes(vitrine: Program, code: str) -> None:
+    seconds = [vanish(vitrine, code) for _ in range(ROUNDS)]
+    assert statistics.median(seconds) < END_SECONDS_MAX, seconds

@@ -209,7 +209,7 @@ def test_end_of_input_during_a_run(server: RawServer) -> None:
     wait_until_alone(family)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_signal_during_a_run(server: RawServer, number: signal.Signals) -> None:
     server.call("1")
     server.send(server.call_message("while True: pass"))

@@ -9,6 +9,7 @@
 struct fake_run fake_runs[FAKE_RUNS_MAX];
 unsigned fake_run_count;
 bool fake_is_full;
+bool fake_is_drained;
 char fake_warmed[FAKE_TEXT_MAX];
 
 struct pool *fake_pool_reset(void)
@@ -16,6 +17,7 @@ struct pool *fake_pool_reset(void)
     memset(fake_runs, 0, sizeof fake_runs);
     fake_run_count = 0;
     fake_is_full = false;
+    fake_is_drained = false;
     fake_warmed[0] = '\0';
     return (struct pool *)fake_runs;
 }
@@ -99,6 +101,13 @@ int pool_warm(struct pool *pool, const struct pool_environment *environment, str
     return 0;
 }
 
+void pool_drain(struct pool *pool, void (*drained)(void *context), void *context)
+{
+    (void)context;
+    assert(pool == (struct pool *)fake_runs && drained == NULL);
+    fake_is_drained = true;
+}
+
 struct pool_info pool_info(const struct pool *pool)
 {
     (void)pool;
@@ -110,6 +119,7 @@ struct run_limits run_limits_default(void)
     return (struct run_limits){
         .wall_ms = LIMIT_WALL_MS_DEFAULT,
         .grace_ms = LIMIT_GRACE_MS,
+        .cancel_grace_ms = LIMIT_CANCEL_GRACE_MS,
         .memory_bytes = LIMIT_MEMORY_BYTES_DEFAULT,
         .output_bytes = LIMIT_OUTPUT_BYTES_DEFAULT,
         .result_bytes = LIMIT_RESULT_BYTES_DEFAULT,

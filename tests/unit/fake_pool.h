@@ -29,6 +29,7 @@ struct fake_run {
 extern struct fake_run fake_runs[FAKE_RUNS_MAX];
 extern unsigned fake_run_count;
 extern bool fake_is_full;               /* pool_run refuses */
+extern bool fake_is_drained;            /* pool_drain was called */
 extern char fake_warmed[FAKE_TEXT_MAX]; /* ids given to pool_warm, each with a newline */
 
 struct pool *fake_pool_reset(void);

@@ -638,6 +638,38 @@ static void test_busy_after_installing(void **context)
     assert_string_equal(told.message, "busy: the queue is full; try again after 3 s");
 }
 
+/* What waits for packages is turned away; so is what finds out only now that it needs some. */
+static void test_drain(void **context)
+{
+    struct state *state = *context;
+    struct told first;
+    struct told second;
+    struct told third;
+    struct err err;
+    begin(state, &first, "import alpha\n");
+    begin(state, &second, "import alpha, beta\n");
+    begin(state, &third, "1\n");
+    end_with_need(0, NEED_ALPHA);
+    wait_for_run(state, 3);
+    end_with(3, OUTCOME_SUCCESS, settings);
+    wait_for_run(state, 4);
+    packages_drain(state->packages);
+    assert_true(fake_is_drained);
+    fixture_wait(&state->loop, &first.done);
+    assert_int_equal(first.status, OUTCOME_REFUSED);
+    assert_string_equal(first.message, POOL_DRAINING_TEXT);
+    assert_true(fake_runs[4].cancelled);
+    end_with_need(1, NEED_ALPHA);
+    fixture_wait(&state->loop, &second.done);
+    assert_int_equal(second.status, OUTCOME_REFUSED);
+    end_with(2, OUTCOME_SUCCESS, "");
+    assert_int_equal(third.status, OUTCOME_SUCCESS);
+    struct packages_events events = events_of(&third);
+    struct run_request request = {.code = span_of("1"), .limits = run_limits_default()};
+    assert_int_equal(packages_run(state->packages, &request, &events, &third.run, &err), -1);
+    assert_int_equal(err.code, ERR_GONE);
+}
+
 static void test_no_install(void **context)
 {
     struct state *state = *context;
@@ -758,6 +790,7 @@ int main(void)
         TEST(test_policy),
         TEST(test_dependencies),
         TEST(test_busy_after_installing),
+        TEST(test_drain),
         TEST(test_no_install),
         TEST(test_prepare),
         TEST(test_prepare_all),
