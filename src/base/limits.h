@@ -180,6 +180,8 @@
 #define LIMIT_ZYGOTE_LOG_LINES_MAX  1000U       /* of its standard error and its cells' */
 #define LIMIT_CELL_END_MS           2000ULL     /* between its END and SIGKILL */
 #define LIMIT_CELL_OVERHEAD_BYTES   (256 * MIB) /* RLIMIT_DATA beyond guest memory and files */
+#define LIMIT_CELL_ADDRESS_BYTES    (64 * GIB)  /* RLIMIT_AS: a guest of 4 GiB and its files */
+#define LIMIT_ZYGOTE_TASKS_MAX      4096U       /* RLIMIT_NPROC, in a user namespace */
 #define LIMIT_CELL_CPU_MARGIN_S     15ULL       /* RLIMIT_CPU beyond the wall time limit */
 
 /* The wasm rewriter (src/guest/dylink); most are what the engine itself takes. */

@@ -291,7 +291,7 @@ int zygote_load(const struct cell_options *options, enum cell_jail jail)
     };
     if ((jail == CELL_JAIL_FULL && jail_enter(options, &err) != 0) ||
         guest_load(&options->guest, &zygote.life.guest, &err) != 0 ||
-        (jail == CELL_JAIL_FULL && jail_close(&zygote.report, &err) != 0)) {
+        (jail == CELL_JAIL_FULL && jail_close(&zygote.report, zygote.life.filter, &err) != 0)) {
         (void)packet_send(WIRE_FATAL, span_of(err.text));
         return -1;
     }

@@ -8,9 +8,13 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "jail/rules.h"
 #include "jail/tables.h"
+
+/* No file that runs as somebody else comes out of a build. */
+#define SPECIAL_MODES (S_ISUID | S_ISGID | S_ISVTX)
 
 /*
  * Everything a build may ask of the kernel: memory, threads for the compiler, files, its end. All
@@ -18,7 +22,7 @@
  */
 static const struct rule table[] = {
     /* Files below the one folder; the root and Landlock hold the others back. */
-    {SCMP_SYS(openat), ALLOW, {{0}}},
+    {SCMP_SYS(openat), ALLOW, {ARG_LACKS(3, SPECIAL_MODES)}},
     {SCMP_SYS(read), ALLOW, {{0}}},
     {SCMP_SYS(write), ALLOW, {{0}}},
     {SCMP_SYS(writev), ALLOW, {{0}}},
@@ -28,7 +32,7 @@ static const struct rule table[] = {
     {SCMP_SYS(statx), ALLOW, {{0}}},
     {SCMP_SYS(lseek), ALLOW, {{0}}},
     {SCMP_SYS(ftruncate), ALLOW, {{0}}},
-    {SCMP_SYS(fchmod), ALLOW, {{0}}},
+    {SCMP_SYS(fchmod), ALLOW, {ARG_LACKS(1, SPECIAL_MODES)}},
     {SCMP_SYS(fsync), ALLOW, {{0}}},
     {SCMP_SYS(fdatasync), ALLOW, {{0}}},
     {SCMP_SYS(rename), ALLOW, {{0}}},
@@ -39,7 +43,7 @@ static const struct rule table[] = {
     /* Memory, never executable. The engine makes what it has compiled executable before it hands
      * the bytes out; it is told that this is done, and nobody ever runs them here. */
     {SCMP_SYS(brk), ALLOW, {{0}}},
-    {SCMP_SYS(mmap), ALLOW, {ARG_LACKS(2, PROT_EXEC), ARG_HAS(3, MAP_ANONYMOUS)}},
+    {SCMP_SYS(mmap), ALLOW, {IS_OWN_MEMORY}},
     {SCMP_SYS(mprotect), ALLOW, {ARG_LACKS(2, PROT_EXEC)}},
     {SCMP_SYS(mprotect), ANSWER(0), {ARG_HAS(2, PROT_EXEC)}},
     {SCMP_SYS(mremap), ALLOW, {ARG_IS(3, MREMAP_MAYMOVE)}},

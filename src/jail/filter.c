@@ -1,21 +1,15 @@
 #include "jail/filter.h"
 
-#include <errno.h>
-#include <linux/filter.h>
 #include <linux/futex.h>
-#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/fd.h"
 #include "jail/rules.h"
 #include "jail/tables.h"
 
@@ -35,7 +29,7 @@ static const struct rule allowed[] = {
 
     /* Memory, never executable; no file can be mapped. */
     {SCMP_SYS(brk), ALLOW, {{0}}},
-    {SCMP_SYS(mmap), ALLOW, {ARG_LACKS(2, PROT_EXEC), ARG_HAS(3, MAP_ANONYMOUS)}},
+    {SCMP_SYS(mmap), ALLOW, {IS_OWN_MEMORY}},
     {SCMP_SYS(mprotect), ALLOW, {ARG_LACKS(2, PROT_EXEC)}},
     {SCMP_SYS(mremap), ALLOW, {ARG_IS(3, MREMAP_MAYMOVE)}},
     {SCMP_SYS(munmap), ALLOW, {{0}}},
@@ -84,38 +78,9 @@ const struct rule_table jail_cell_table = {
 };
 
 struct jail_filter {
-    struct buf code; /* struct sock_filter, one after the other */
+    struct buf closed; /* for the zygote, when its jail closes */
+    struct buf cell;
 };
-
-/* ---- Building -------------------------------------------------------------------------------- */
-
-/* The library writes BPF to a descriptor only; memory stands in for a file. */
-static int bpf_export(scmp_filter_ctx context, struct buf *code, struct err *err)
-{
-    cleanup_fd int fd = memfd_create("filter", MFD_CLOEXEC);
-    if (fd < 0) {
-        return err_system(err, "building the system call filter: memfd_create");
-    }
-    int result = seccomp_export_bpf(context, fd);
-    if (result != 0) {
-        return rules_fail(result, "exporting it", err);
-    }
-    if (lseek(fd, 0, SEEK_SET) != 0) {
-        return err_system(err, "building the system call filter: lseek");
-    }
-    return fd_read_all(fd, code, err);
-}
-
-static int filter_fill(struct jail_filter *filter, struct err *err)
-{
-    scmp_filter_ctx context = rules_compile(allowed, sizeof allowed / sizeof *allowed, err);
-    if (context == NULL) {
-        return -1;
-    }
-    int result = bpf_export(context, &filter->code, err);
-    seccomp_release(context);
-    return result;
-}
 
 int jail_filter_build(struct jail_filter **out, struct err *err)
 {
@@ -123,8 +88,10 @@ int jail_filter_build(struct jail_filter **out, struct err *err)
     if (filter == NULL) {
         return err_set(err, ERR_MEMORY, "no memory for the system call filter");
     }
-    buf_init(&filter->code, FILTER_BYTES_MAX);
-    if (filter_fill(filter, err) != 0) {
+    buf_init(&filter->closed, FILTER_BYTES_MAX);
+    buf_init(&filter->cell, FILTER_BYTES_MAX);
+    if (rules_export(&jail_closed_table, &filter->closed, err) != 0 ||
+        rules_export(&jail_cell_table, &filter->cell, err) != 0) {
         jail_filter_free(filter);
         return -1;
     }
@@ -135,21 +102,23 @@ int jail_filter_build(struct jail_filter **out, struct err *err)
 void jail_filter_free(struct jail_filter *filter)
 {
     if (filter != NULL) {
-        buf_free(&filter->code);
+        buf_free(&filter->closed);
+        buf_free(&filter->cell);
         free(filter);
     }
 }
 
-/* ---- Loading --------------------------------------------------------------------------------- */
-
-int jail_filter_load(const struct jail_filter *filter, struct err *err)
+static int load(const struct buf *code, struct err *err)
 {
-    struct sock_fprog program = {
-        .len = (unsigned short)(filter->code.len / sizeof(struct sock_filter)),
-        .filter = (struct sock_filter *)(void *)filter->code.base,
-    };
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0u, &program) != 0) {
-        return err_system(err, "loading the system call filter");
-    }
-    return 0;
+    return rules_load_code(code) == 0 ? 0 : err_system(err, "loading the system call filter");
+}
+
+int jail_filter_load_closed(const struct jail_filter *filter, struct err *err)
+{
+    return load(&filter->closed, err);
+}
+
+int jail_filter_load_cell(const struct jail_filter *filter, struct err *err)
+{
+    return load(&filter->cell, err);
 }

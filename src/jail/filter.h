@@ -5,7 +5,9 @@
 #include "base/err.h"
 #include "jail/jail.h"
 
-/* From here on this process makes the calls of the table alone. */
-int jail_filter_load(const struct jail_filter *filter, struct err *err);
+/* From here on this process makes the calls of the table alone: of a closed zygote's, and of a
+ * cell's. */
+int jail_filter_load_closed(const struct jail_filter *filter, struct err *err);
+int jail_filter_load_cell(const struct jail_filter *filter, struct err *err);
 
 #endif

@@ -7,12 +7,14 @@
 #include <linux/landlock.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/limits.h"
 #include "jail/filter.h"
 #include "jail/landlock.h"
 #include "jail/namespaces.h"
@@ -83,17 +85,40 @@ static int keep_only_socket(int socket_fd, struct err *err)
     return close_from(JAIL_SOCKET_FD + 1, err);
 }
 
-/* What a cell may not do at all. Descriptors: none beyond those it has. */
+/* What a cell may not do at all. Descriptors: none beyond those it has. Addresses: no more than it
+ * takes tables of pages for that can be borne, which no other limit counts. */
 static int forbid_resources(struct err *err)
 {
     if (limit_set(RLIMIT_NOFILE, "RLIMIT_NOFILE", JAIL_SOCKET_FD + 1, err) != 0 ||
         limit_set(RLIMIT_FSIZE, "RLIMIT_FSIZE", 0, err) != 0 ||
         limit_set(RLIMIT_NPROC, "RLIMIT_NPROC", 0, err) != 0 ||
         limit_set(RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK", 0, err) != 0 ||
-        limit_set(RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE", 0, err) != 0) {
+        limit_set(RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE", 0, err) != 0 ||
+        limit_set(RLIMIT_AS, "RLIMIT_AS", LIMIT_CELL_ADDRESS_BYTES, err) != 0) {
         return -1;
     }
     return 0;
+}
+
+/* When memory is short the kernel ends this process and its children, the largest first, and not
+ * somebody else. Where there is no such file, it is left to choose. */
+static void volunteer_for_death(void)
+{
+    cleanup_fd int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fd_write_full(fd, "1000", strlen("1000"));
+    }
+}
+
+/* In a user namespace of its own nobody else's processes count. (Root's never do.) */
+static int limit_tasks(const struct jail_report *report, struct err *err)
+{
+    uint64_t tasks = LIMIT_ZYGOTE_TASKS_MAX;
+    return (report->parts & WIRE_JAIL_USER_NAMESPACE) == 0 ||
+                   (limit_cap(RLIMIT_NPROC, "RLIMIT_NPROC", &tasks, err) == 0 &&
+                    limit_set(RLIMIT_NPROC, "RLIMIT_NPROC", tasks, err) == 0)
+               ? 0
+               : -1;
 }
 
 /* ---- The jail -------------------------------------------------------------------------------- */
@@ -110,6 +135,7 @@ int jail_begin(struct err *err)
     if (clearenv() != 0) {
         return err_set(err, ERR_SYSTEM, "the environment cannot be emptied");
     }
+    volunteer_for_death();
     return 0;
 }
 
@@ -164,7 +190,7 @@ int jail_restrict(struct jail_report *report, const char *const *folders, size_t
     } else {
         jail_report_lacks_too(report, WIRE_JAIL_EMPTY_ROOT, WIRE_JAIL_MOUNT_NAMESPACE);
     }
-    if (gain_no_privileges(err) != 0 || hide_memory(err) != 0) {
+    if (gain_no_privileges(err) != 0 || hide_memory(err) != 0 || limit_tasks(report, err) != 0) {
         return err_prefix(err, "entering the jail");
     }
     jail_report_has(report, WIRE_JAIL_NO_NEW_PRIVILEGES | WIRE_JAIL_RESOURCE_LIMITS);
@@ -177,7 +203,7 @@ int jail_restrict(struct jail_report *report, const char *const *folders, size_t
     return 0;
 }
 
-int jail_close(struct jail_report *report, struct err *err)
+int jail_close(struct jail_report *report, const struct jail_filter *filter, struct err *err)
 {
     if (report->has_root) {
         const int result = chroot(JAIL_EMPTY_FOLDER) != 0 ? -1 : chdir("/");
@@ -191,7 +217,10 @@ int jail_close(struct jail_report *report, struct err *err)
         return err_system(err, "Landlock");
     }
     /* A change of rights may have undone these two. */
-    return hide_memory(err) != 0 ? -1 : die_with_parent(err);
+    if (hide_memory(err) != 0 || die_with_parent(err) != 0) {
+        return -1;
+    }
+    return filter == NULL ? 0 : jail_filter_load_closed(filter, err);
 }
 
 int jail_drop_privileges(struct err *err)
@@ -224,7 +253,7 @@ int jail_enter_cell(int socket_fd, int parent, struct jail_limits *limits,
         limit_cap(RLIMIT_CPU, "RLIMIT_CPU", &limits->cpu_s, err) != 0 ||
         limit_set(RLIMIT_DATA, "RLIMIT_DATA", limits->data_bytes, err) != 0 ||
         limit_set(RLIMIT_CPU, "RLIMIT_CPU", limits->cpu_s, err) != 0 ||
-        (filter != NULL && jail_filter_load(filter, err) != 0)) {
+        (filter != NULL && jail_filter_load_cell(filter, err) != 0)) {
         return err_prefix(err, "entering the jail");
     }
     return 0;

@@ -20,6 +20,12 @@
 /* The one descriptor through which a cell speaks; the filter knows it by number. */
 #define JAIL_SOCKET_FD 3
 
+/* The seccomp filters of a closed zygote and of its cells as BPF, built once, before jail_restrict;
+ * a cell then loads its own in 60 microseconds. */
+struct jail_filter;
+int jail_filter_build(struct jail_filter **out, struct err *err);
+void jail_filter_free(struct jail_filter *filter);
+
 /* Dies with its parent, leaves no core; descriptors above JAIL_SOCKET_FD are closed and the
  * environment is empty. */
 int jail_begin(struct err *err);
@@ -38,17 +44,13 @@ int jail_leave_host(struct jail_report *report, struct err *err);
 int jail_restrict(struct jail_report *report, const char *const *folders, size_t count,
                   struct err *err);
 
-/* From the return on, no file at all is in reach, and there are no privileges. */
-int jail_close(struct jail_report *report, struct err *err);
+/* From the return on, no file at all is in reach, there are no privileges, and a system call
+ * outside of the table in closed_filter.c ends the process. `filter` is NULL where the system has
+ * none. */
+int jail_close(struct jail_report *report, const struct jail_filter *filter, struct err *err);
 
 /* Gives up every capability, for good. Files of other users can no longer be opened by root. */
 int jail_drop_privileges(struct err *err);
-
-/* The cell's seccomp filter as BPF, built once, before jail_restrict; a cell then loads it in 60
- * microseconds. */
-struct jail_filter;
-int jail_filter_build(struct jail_filter **out, struct err *err);
-void jail_filter_free(struct jail_filter *filter);
 
 /* Backstops behind the limits that the guest's platform holds itself. */
 struct jail_limits {

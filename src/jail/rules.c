@@ -2,9 +2,15 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
 
 int rules_fail(int result, const char *what, struct err *err)
 {
@@ -80,6 +86,43 @@ int rules_load(const struct rule_table *table)
         return -1;
     }
     return 0;
+}
+
+/* The library writes BPF to a descriptor only; memory stands in for a file. */
+static int context_export(scmp_filter_ctx context, struct buf *code, struct err *err)
+{
+    cleanup_fd int fd = memfd_create("filter", MFD_CLOEXEC);
+    if (fd < 0) {
+        return err_system(err, "building the system call filter: memfd_create");
+    }
+    int result = seccomp_export_bpf(context, fd);
+    if (result != 0) {
+        return rules_fail(result, "exporting it", err);
+    }
+    if (lseek(fd, 0, SEEK_SET) != 0) {
+        return err_system(err, "building the system call filter: lseek");
+    }
+    return fd_read_all(fd, code, err);
+}
+
+int rules_export(const struct rule_table *table, struct buf *code, struct err *err)
+{
+    scmp_filter_ctx context = rules_compile(table->rules, table->count, err);
+    if (context == NULL) {
+        return -1;
+    }
+    int result = context_export(context, code, err);
+    seccomp_release(context);
+    return result;
+}
+
+int rules_load_code(const struct buf *code)
+{
+    struct sock_fprog program = {
+        .len = (unsigned short)(code->len / sizeof(struct sock_filter)),
+        .filter = (struct sock_filter *)(void *)code->base,
+    };
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0u, &program);
 }
 
 /* ---- For people ------------------------------------------------------------------------------ */

@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 enum { RULE_CHECKS_MAX = 3 };
@@ -50,12 +52,33 @@ struct rule_table {
         .value = #bits                                                                             \
     }
 
+#define ARG_UNDER(number, bits, datum)                                                             \
+    {                                                                                              \
+        .arg = (number), .op = SCMP_CMP_MASKED_EQ, .datum_a = (bits), .datum_b = (datum),          \
+        .value = #datum                                                                            \
+    }
+
+/* Memory that counts as the process's own, of files or of nothing: RLIMIT_DATA does not see what is
+ * shared or grows down, and huge pages come from a store of their own. */
+#define COPY_BITS   (0xF | MAP_GROWSDOWN | MAP_HUGETLB | MAP_LOCKED)
+#define IS_OWN_COPY ARG_LACKS(2, PROT_EXEC), ARG_UNDER(3, COPY_BITS, MAP_PRIVATE)
+#define IS_OWN_MEMORY                                                                              \
+    ARG_LACKS(2, PROT_EXEC), ARG_UNDER(3, COPY_BITS | MAP_ANONYMOUS, MAP_PRIVATE | MAP_ANONYMOUS)
+
+/* For kill: one process, not a group and not everybody. */
+#define IS_ONE_PROCESS ARG_LACKS(0, 1U << 31)
+
 /* A filter that ends the process at every call that no row answers, and at calls by another
  * numbering (i386, x32). Owned by the caller until seccomp_release; NULL on failure. */
 scmp_filter_ctx rules_compile(const struct rule *rules, size_t count, struct err *err);
 
 /* From the return on this process makes the calls of the table alone. -1 with errno. */
 int rules_load(const struct rule_table *table);
+
+/* The same in two steps, of which the second needs no call but seccomp: `code` is filled with
+ * struct sock_filter, one after the other. */
+int rules_export(const struct rule_table *table, struct buf *code, struct err *err);
+int rules_load_code(const struct buf *code);
 
 /* Writes the table in Markdown: a row for each rule. */
 void rules_print(FILE *out, const struct rule_table *table);

@@ -40,11 +40,13 @@ def probe_program() -> Path:
     return path
 
 
-def guest_folder(folder: Path, script: str = "") -> Path:
-    """A folder as `--guest-dir` wants it: the probe's core is a script for its zygote."""
+def guest_folder(folder: Path, script: str = "", image: str = "") -> Path:
+    """A folder as `--guest-dir` wants it: the probe's core is a script for its zygote, and so is
+    its image, for the time before the jail has closed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "core.cwasm").write_text(script or "print booted\n", encoding="utf-8")
-    (folder / "stdlib.img").write_text("ok\n", encoding="ascii")
+    (folder / "stdlib.img").write_text(image or "print loaded\n", encoding="utf-8")
     return folder
 
 
@@ -120,8 +122,8 @@ class Attempt:
 class ProbeZygote:
     """One probe, booted; its script has run in the zygote, and cells can be forked."""
 
-    def __init__(self, folder: Path, script: str = "") -> None:
-        guest = guest_folder(folder, script)
+    def __init__(self, folder: Path, script: str = "", image: str = "") -> None:
+        guest = guest_folder(folder, script, image)
         self.log = folder / "log"
         self.number = 0
         program = probe_program()
@@ -266,9 +268,12 @@ def trials(commands: Iterable[str]) -> str:
     return "".join(f"print :{i}\ntry {command}\n" for i, command in enumerate(commands))
 
 
-def try_in_zygote(folder: Path, commands: Iterable[str]) -> list[Spoken]:
-    """What became of each command in a zygote whose jail has closed, before it forks any cell."""
-    with ProbeZygote(folder, trials(commands)) as zygote:
+def try_in_zygote(folder: Path, commands: Iterable[str], is_loading: bool = False) -> list[Spoken]:
+    """What became of each command in a zygote whose jail has closed, before it forks any cell; or
+    earlier, while it reads its files.
+    """
+    script = trials(commands)
+    with ProbeZygote(folder, *(("", script) if is_loading else (script,))) as zygote:
         said = zygote.said()
     found: list[Spoken] = []
     for said_line in said:

@@ -28,6 +28,7 @@
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "jail/build.h"
 #include "jail/jail.h"
 
 enum { CALLS_MAX = 1024, STATUS_DONE = 42, STATUS_OUTSIDE = 43, WAIT_US = 20000, TRIES = 200 };
@@ -360,7 +361,7 @@ static void zygote_body(int socket_fd, int parent)
     struct rlimit core;
     bool is_readable = can_open(inside) && !can_make(beside) && !can_make(inside) &&
                        !can_open("/etc/passwd") && !can_open("/proc/self/status");
-    if (jail_close(&report, &err) != 0) {
+    if (jail_close(&report, NULL, &err) != 0) {
         _exit(STATUS_OUTSIDE);
     }
     bool is_over = !can_open(inside) && !can_open("/") && !can_make("/x");
@@ -420,6 +421,60 @@ static void zygote_of_an_ordinary_user_reads_no_more(void **state)
     in_child(nobody_body);
 }
 
+/* ---- A build --------------------------------------------------------------------------------- */
+
+static struct attempt build_attempt;
+
+static void build_body(void)
+{
+    const struct jail_build_limits limits = {
+        .data_bytes = 1 * GIB, .cpu_s = 5, .file_bytes = 1 * MIB};
+    const char *out_path;
+    struct err err;
+    if (jail_build_enter(zygote_folder, &limits, &out_path, &err) != 0) {
+        _exit(STATUS_OUTSIDE);
+    }
+    const long *a = build_attempt.args;
+    (void)syscall(build_attempt.number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    syscall(SYS_exit_group, STATUS_DONE);
+}
+
+/* No file that would run as somebody else, and no memory that is not counted. */
+static void a_build_makes_nothing_special(void **state)
+{
+    (void)state;
+    static const struct {
+        bool is_allowed;
+        struct attempt attempt;
+    } rows[] = {
+        {true, {SYS_fchmod, {STDERR_FILENO + 1, 0644}}},
+        {false, {SYS_fchmod, {STDERR_FILENO + 1, 04755}}},
+        {false, {SYS_fchmod, {STDERR_FILENO + 1, 02755}}},
+        {true, {SYS_openat, {AT_FDCWD, (long)"x", O_RDONLY, 0755}}},
+        {false, {SYS_openat, {AT_FDCWD, (long)"x", O_WRONLY | O_CREAT, 04755}}},
+        {true, {SYS_mmap, {0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0}}},
+        {false, {SYS_mmap, {0, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0}}},
+        {false, {SYS_chmod, {(long)"x", 0644}}},
+        {false, {SYS_mkdir, {(long)"x", 0755}}},
+        {false, {SYS_symlink, {(long)"x", (long)"y"}}},
+        {false, {SYS_socket, {AF_UNIX, SOCK_STREAM, 0}}},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int status;
+        build_attempt = rows[i].attempt;
+        pid_t pid = fork();
+        if (pid == 0) {
+            build_body();
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        bool is_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
+        if (is_killed == rows[i].is_allowed || (!is_killed && status != STATUS_DONE << 8)) {
+            fail_msg("row %zu, system call %ld: wait status %#x", i, build_attempt.number,
+                     (unsigned)status);
+        }
+    }
+}
+
 /* ---- Fixtures -------------------------------------------------------------------------------- */
 
 /* A filter may be loaded without privileges only after no_new_privs; a cell has it from its
@@ -457,6 +512,7 @@ int main(void)
         cmocka_unit_test(i386_calls_are_forbidden),
 #endif
         cmocka_unit_test(arguments_decide),
+        cmocka_unit_test(a_build_makes_nothing_special),
         cmocka_unit_test(descriptors_are_the_agreed_set),
         cmocka_unit_test(an_orphan_does_not_enter),
         cmocka_unit_test(limits_hold_and_only_fall),

@@ -2,7 +2,8 @@
  * `vitrine-cell-probe`: vitrine-cell with a guest that is native code from the start, as one would
  * be that has broken out of the engine completely. A program is a script in the language of
  * probe.h. So is the file that is given as the core: it runs in the zygote, as a hostile package
- * that is imported ahead would.
+ * that is imported ahead would; and so is its image, which runs where it is read, before the
+ * zygote's jail has closed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,18 @@ static void zygote_say(void *context, struct span line)
     (void)fd_write_full(STDERR_FILENO, line.base, line.len);
 }
 
+static int image_run(const char *path, struct err *err)
+{
+    const struct probe_voice voice = {.say = zygote_say};
+    cleanup_buf struct buf script;
+    buf_init(&script, SCRIPT_BYTES_MAX);
+    if (path == NULL || fd_read_file(path, &script, err) != 0) {
+        return path == NULL ? 0 : -1;
+    }
+    probe_run(&voice, buf_span(&script));
+    return 0;
+}
+
 int guest_load(const struct guest_config *config, struct guest **out, struct err *err)
 {
     struct guest *guest = calloc(1, sizeof *guest);
@@ -42,7 +55,7 @@ int guest_load(const struct guest_config *config, struct guest **out, struct err
         return -1;
     }
     *out = guest;
-    return 0;
+    return image_run(config->image_paths[0], err);
 }
 
 int guest_boot(struct guest *guest, struct err *err)

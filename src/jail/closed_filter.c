@@ -1,0 +1,100 @@
+#include <errno.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "jail/jail.h"
+#include "jail/tables.h"
+
+/*
+ * Everything a zygote may ask of the kernel once the guest's files are loaded: it boots the guest,
+ * forks cells, and gives each what it needs to close its own jail. All else is a package that broke
+ * out while it was imported ahead. No file can be opened and no memory made executable, whatever
+ * else of the jail the system may have refused.
+ */
+static const struct rule rows[] = {
+    {SCMP_SYS(read), ALLOW, {{0}}},
+    {SCMP_SYS(close), ALLOW, {{0}}},
+    {SCMP_SYS(lseek), ANSWER(ESPIPE), {{0}}}, /* dprintf asks where it is, and what it has */
+    {SCMP_SYS(newfstatat), ANSWER(EBADF), {{0}}},
+    {SCMP_SYS(fstat), ANSWER(EBADF), {{0}}},
+    {SCMP_SYS(ioctl), ANSWER(ENOTTY), {{0}}}, /* is standard error a terminal? */
+    {SCMP_SYS(write), ALLOW, {ARG_IS(0, STDERR_FILENO)}},
+    {SCMP_SYS(writev), ALLOW, {ARG_IS(0, STDERR_FILENO)}},
+    {SCMP_SYS(write), ALLOW, {ARG_IS(0, JAIL_SOCKET_FD)}}, /* a cell's, from here on */
+    {SCMP_SYS(writev), ALLOW, {ARG_IS(0, JAIL_SOCKET_FD)}},
+
+    /* Memory, its own and never executable. */
+    {SCMP_SYS(brk), ALLOW, {{0}}},
+    {SCMP_SYS(mmap), ALLOW, {IS_OWN_COPY}}, /* the guest's first data, of a file that is open */
+    {SCMP_SYS(mprotect), ALLOW, {ARG_LACKS(2, PROT_EXEC)}},
+    {SCMP_SYS(mremap), ALLOW, {ARG_IS(3, MREMAP_MAYMOVE)}},
+    {SCMP_SYS(mremap), ALLOW, {ARG_IS(3, MREMAP_MAYMOVE | MREMAP_FIXED)}},
+    {SCMP_SYS(munmap), ALLOW, {{0}}},
+    {SCMP_SYS(madvise), ALLOW, {{0}}},
+    {SCMP_SYS(sysinfo), ALLOW, {{0}}}, /* qsort asks how much there is */
+
+    /* One thread with a large stack, and children that share nothing. clone3 hides its flags in
+     * memory, so the C library is told that it does not exist. */
+    {SCMP_SYS(clone), ALLOW, {ARG_IS(0, THREAD_FLAGS)}},
+    {SCMP_SYS(clone), ALLOW, {ARG_IS(0, FORK_FLAGS)}},
+    {SCMP_SYS(clone3), ANSWER(ENOSYS), {{0}}},
+    {SCMP_SYS(set_robust_list), ALLOW, {{0}}},
+    {SCMP_SYS(rseq), ALLOW, {{0}}},
+    {SCMP_SYS(sigaltstack), ALLOW, {{0}}},
+    {SCMP_SYS(sched_getaffinity), ALLOW, {{0}}},
+    {SCMP_SYS(sched_yield), ALLOW, {{0}}},
+    {SCMP_SYS(futex), ALLOW, {ARG_HAS(1, FUTEX_PRIVATE_FLAG)}},
+    {SCMP_SYS(futex), ALLOW, {ARG_IS(1, FUTEX_WAIT)}}, /* the end of a thread */
+    {SCMP_SYS(futex), ALLOW, {ARG_IS(1, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME)}},
+    {SCMP_SYS(wait4), ALLOW, {{0}}},
+    {SCMP_SYS(kill), ALLOW, {IS_ONE_PROCESS, ARG_IS(1, SIGKILL)}},
+    {SCMP_SYS(kill), ALLOW, {IS_ONE_PROCESS, ARG_IS(1, SIGUSR1)}},
+
+    /* The control socket. */
+    {SCMP_SYS(recvmsg), ALLOW, {ARG_IS(0, JAIL_SOCKET_FD)}},
+    {SCMP_SYS(sendto), ALLOW, {ARG_IS(0, JAIL_SOCKET_FD), ARG_IS(4, 0)}},
+    {SCMP_SYS(signalfd4), ALLOW, {{0}}},
+    {SCMP_SYS(poll), ALLOW, {{0}}},
+
+    /* What closes a cell's jail. */
+    {SCMP_SYS(seccomp), ALLOW, {ARG_IS(0, SECCOMP_SET_MODE_FILTER), ARG_IS(1, 0)}},
+    {SCMP_SYS(prctl), ALLOW, {ARG_IS(0, PR_SET_PDEATHSIG), ARG_IS(1, SIGKILL)}},
+    {SCMP_SYS(prctl), ANSWER(EINVAL), {ARG_IS(0, PR_SET_NAME)}},
+    {SCMP_SYS(prctl), ANSWER(EINVAL), {ARG_IS(0, PR_SET_VMA)}},
+    {SCMP_SYS(prlimit64), ALLOW, {ARG_IS(0, 0)}},
+    {SCMP_SYS(dup2), ALLOW, {ARG_IS(1, JAIL_SOCKET_FD)}},
+    {SCMP_SYS(close_range), ALLOW, {{0}}},
+    {SCMP_SYS(setitimer), ALLOW, {{0}}},
+
+    /* Time and chance. */
+    {SCMP_SYS(clock_gettime), ALLOW, {{0}}},
+    {SCMP_SYS(clock_getres), ALLOW, {{0}}},
+    {SCMP_SYS(clock_nanosleep), ALLOW, {{0}}},
+    {SCMP_SYS(nanosleep), ALLOW, {{0}}},
+    {SCMP_SYS(restart_syscall), ALLOW, {{0}}},
+    {SCMP_SYS(getrandom), ALLOW, {{0}}},
+
+    /* Signals that come in; an assertion that fails. */
+    {SCMP_SYS(rt_sigreturn), ALLOW, {{0}}},
+    {SCMP_SYS(rt_sigprocmask), ALLOW, {{0}}},
+    {SCMP_SYS(rt_sigaction), ALLOW, {{0}}},
+    {SCMP_SYS(tgkill), ALLOW, {ARG_IS(2, SIGABRT)}},
+    {SCMP_SYS(getpid), ALLOW, {{0}}},
+    {SCMP_SYS(getppid), ALLOW, {{0}}},
+    {SCMP_SYS(gettid), ALLOW, {{0}}},
+
+    {SCMP_SYS(exit), ALLOW, {{0}}},
+    {SCMP_SYS(exit_group), ALLOW, {{0}}},
+};
+
+const struct rule_table jail_closed_table = {
+    .title = "A zygote",
+    .rules = rows,
+    .count = sizeof rows / sizeof *rows,
+};
