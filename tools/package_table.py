@@ -7,7 +7,7 @@ Each package is asked for by its name, in a run of its own, and every module tha
 it has is imported. A row says which version was installed, whether its wheel is the lock file's or
 the package index's, and that the import passed or why it did not. What no source here can deliver
 has the reason too. Wheels are fetched and built on the way, so the first run takes long; a second
-one is quick.
+one is quick. With --only, the other rows stay as they are.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ machine, and {failed} were installed and failed to import.
 
 
 def modules_of(entry: dict[str, Any]) -> list[str]:
-    """The modules to import; a package that names none is imported by nothing."""
-    return [name for name in entry.get("imports", []) if name]
+    """The modules to import; the lock file also names some that no import statement can."""
+    names = entry.get("imports", [])
+    return [name for name in names if all(part.isidentifier() for part in name.split("."))]
 
 
 def run(vitrine: Path, name: str, entry: dict[str, Any]) -> dict[str, Any]:
@@ -81,15 +82,35 @@ def reason_of(result: dict[str, Any]) -> str:
     return text
 
 
-def row_of(name: str, entry: dict[str, Any], result: dict[str, Any]) -> tuple[str, str]:
-    """The kind of outcome, and the table's row."""
+def row_of(name: str, entry: dict[str, Any], result: dict[str, Any]) -> str:
+    """The table's row."""
     found = [one for one in result.get("dependencies") or [] if normalized(one["name"]) == name]
     version = found[0]["version"] if found else entry["version"]
     origin = "" if not found else "lock" if found[0]["sha256"] == entry["sha256"] else "index"
-    if result["status"] == "success":
-        return "passed", f"| {name} | {version} | {origin} | pass |"
-    kind = "absent" if result["status"] == "install-error" else "failed"
-    return kind, f"| {name} | {version} | {origin} | {reason_of(result)} |"
+    outcome = "pass" if result["status"] == "success" else reason_of(result)
+    return f"| {name} | {version} | {origin} | {outcome} |"
+
+
+def write_table(rows: dict[str, str]) -> None:
+    """Write the page, with how many rows are of which kind."""
+    passed = sum(row.endswith("| pass |") for row in rows.values())
+    absent = sum(row.split(" | ")[2].strip(" |") == "" for row in rows.values())
+    text = HEAD.format(
+        system="x86-64 Linux",
+        total=len(rows),
+        passed=passed,
+        absent=absent,
+        failed=len(rows) - passed - absent,
+    )
+    lines = [rows[name] for name in sorted(rows)]
+    TABLE.write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+def rows_of_table() -> dict[str, str]:
+    """The rows that the page has, by package."""
+    lines = TABLE.read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| ") and not line.startswith("| package ")]
+    return {row.split(" | ")[0].removeprefix("| "): row for row in rows}
 
 
 def main() -> int:
@@ -97,7 +118,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write docs/packages.md by importing everything.")
     parser.add_argument("build", type=Path, help="the build folder")
     parser.add_argument("--jobs", type=int, default=2, help="packages at the same time (2)")
-    parser.add_argument("--only", nargs="*", default=[], help="print the rows of these alone")
+    parser.add_argument("--only", nargs="*", default=[], help="renew the rows of these alone")
     options = parser.parse_args()
     lock = json.loads((options.build / "guest" / "pyodide-lock.json").read_text())["packages"]
     wanted = {
@@ -105,20 +126,16 @@ def main() -> int:
         for name, entry in sorted(lock.items())
         if entry["file_name"].endswith(".whl") and (not options.only or name in options.only)
     }
+    rows = rows_of_table() if options.only else {}
     with ThreadPoolExecutor(options.jobs) as pool:
 
         def one(item: tuple[str, dict[str, Any]]) -> tuple[str, str]:
-            kind, row = row_of(*item, run(options.build / "vitrine", *item))
+            row = row_of(*item, run(options.build / "vitrine", *item))
             print(row, file=sys.stderr, flush=True)
-            return kind, row
+            return item[0], row
 
-        rows = list(pool.map(one, wanted.items()))
-    if options.only:
-        return 0
-    counts = {kind: sum(one == kind for one, _ in rows) for kind in ("passed", "absent", "failed")}
-    system = "x86-64 Linux"
-    text = HEAD.format(system=system, total=len(rows), **counts)
-    TABLE.write_text(text + "\n".join(row for _, row in rows) + "\n", encoding="utf-8")
+        rows.update(pool.map(one, wanted.items()))
+    write_table(rows)
     return 0
 
 

@@ -392,6 +392,51 @@ static void test_a_table_base_is_added(void **state)
     assert_symbol(&record, "f", RECORD_FUNCTION, 5);
 }
 
+/* Without any table: a library that takes no function's address. */
+static void put_tableless(struct buf *out, bool is_prepared)
+{
+    cleanup_buf struct buf body;
+    buf_init(&body, 1000);
+    put_header(out);
+    if (!is_prepared) {
+        put_dylink(out, BYTES(1, 4, 0, 0, 0, 0)); /* no memory, no places */
+    }
+    put_whole_section(out, 1, TYPES);
+    put_u32(&body, is_prepared ? 3u : 1u);
+    put_import(&body, "memory", BYTES(MEMORY, 0, 1));
+    if (is_prepared) {
+        put_import(&body, "__indirect_function_table", BYTES(TABLE, FUNCREF, 0, 0));
+        put_import(&body, "__table_base", BYTES(GLOBAL, I32, 0));
+    }
+    put_section(out, 2, &body);
+    put_whole_section(out, 3, BYTES(1, 0));
+    if (is_prepared) {
+        put_whole_section(out, 7, BYTES(0));
+        put_whole_section(out, 9, BYTES(1, 0, GLOBAL_GET, 0, END, 1, 0));
+    } else {
+        put_u32(&body, 1);
+        put_export(&body, "f", FUNCTION, 0);
+        put_section(out, 7, &body);
+    }
+    put_code(out, (const struct span[]){BYTES(0, END)}, 1);
+}
+
+static void test_a_table_is_added(void **state)
+{
+    (void)state;
+    cleanup_buf struct buf wasm;
+    cleanup_buf struct buf expected;
+    cleanup_buf struct buf bytes;
+    struct record record;
+    buf_init(&wasm, MIB);
+    buf_init(&expected, MIB);
+    put_tableless(&wasm, false);
+    put_tableless(&expected, true);
+    assert_prepared(&wasm, &expected, &bytes, &record);
+    assert_int_equal(record.table_entries, 1);
+    assert_symbol(&record, "f", RECORD_FUNCTION, 0);
+}
+
 /* Imports, a function of type 0 and these sections from the exports on. */
 static void put_small(struct buf *out, struct span dylink, struct span rest)
 {
@@ -685,6 +730,7 @@ int main(void)
         cmocka_unit_test(test_a_side_module_is_bound_to_itself),
         cmocka_unit_test(test_dylink_goes_into_the_record),
         cmocka_unit_test(test_a_table_base_is_added),
+        cmocka_unit_test(test_a_table_is_added),
         cmocka_unit_test(test_places_that_count),
         cmocka_unit_test(test_places_that_do_not_count),
         cmocka_unit_test(test_the_core),

@@ -76,6 +76,10 @@ static void read_import(struct linkage *linkage, struct wasm_reader *reader)
     import.name = wasm_name(reader);
     size_t start = reader->at;
     import.kind = wasm_byte(reader);
+    if (wasm_ok(reader) && is_from_env(&import, LINKAGE_TABLE) &&
+        import.kind != LINKAGE_TABLE_KIND) {
+        wasm_fail(reader, ERR_FORMAT, start, "a function table that is no table");
+    }
     switch (import.kind) {
     case LINKAGE_FUNCTION: import.type = wasm_u32(reader); break;
     case LINKAGE_TABLE_KIND: read_imported_table(linkage, reader, &import); break;
@@ -121,6 +125,7 @@ static void read_export(struct linkage *linkage, struct wasm_reader *reader)
 static void read_tables(struct linkage *linkage, struct wasm_reader *reader)
 {
     uint32_t count = wasm_u32(reader);
+    linkage->own_tables = count;
     for (uint32_t i = 0; i < count && wasm_ok(reader); i++) {
         size_t start = reader->at;
         uint32_t min = 0;

@@ -98,9 +98,22 @@ static int write_module(struct preparation *job, const char *const *keep, uint32
     return rewrite_module(&job->linkage, !job->is_core, places, module, err);
 }
 
-static int read_needs(struct preparation *job, struct err *err)
+/* A side module that knows no table at all, because it takes no function's address, gets the one
+ * in which its functions have their places. */
+static bool lacks_table(const struct preparation *job)
 {
     const struct linkage *linkage = &job->linkage;
+    return !job->is_core && linkage->imports.len > 0 && linkage->own_tables == 0 &&
+           linkage->import_counts[LINKAGE_TABLE_KIND] == 0;
+}
+
+static int read_needs(struct preparation *job, struct err *err)
+{
+    struct linkage *linkage = &job->linkage;
+    if (lacks_table(job)) {
+        linkage->table = 0;
+        return dylink_section_read(buf_span(&job->lowered), &job->draft, &job->unmoved, err);
+    }
     if (linkage->table == LINKAGE_NONE) {
         return err_set(err, ERR_FORMAT, "WebAssembly module: it has no %s", LINKAGE_TABLE);
     }

@@ -6,6 +6,8 @@
 
 enum {
     TYPE_I32 = 0x7F,
+    TYPE_FUNCREF = 0x70,
+    LIMITS_OPEN = 0x00,
     GLOBAL_CONSTANT = 0,
     TABLE_HAS_INITIALIZER = 0x40,
     LIMITS_HAS_MAX = 0x01,
@@ -21,6 +23,7 @@ struct rewrite {
     bool relative;
     uint32_t entries;
     uint32_t new_global;  /* index of the import __table_base that is added, or LINKAGE_NONE */
+    bool adds_table;      /* the import of the function table is added */
     struct buf functions; /* of uint32_t: the new index of each function */
     struct buf body;      /* the section being written */
     struct buf code;      /* the function being written */
@@ -166,12 +169,24 @@ static uint32_t bound_count(const struct copy *copy)
     return count;
 }
 
+static void put_import(struct copy *copy, const char *name, enum linkage_kind kind,
+                       const char *type, size_t len)
+{
+    put_text(copy, "env");
+    put_text(copy, name);
+    put_byte(copy, kind);
+    put(copy, type, len);
+}
+
 static void copy_imports(struct copy *copy)
 {
+    static const char table[] = {TYPE_FUNCREF, LIMITS_OPEN, 0};
+    static const char global[] = {TYPE_I32, GLOBAL_CONSTANT};
     bool adds_global = copy->rewrite->new_global != LINKAGE_NONE;
+    bool adds_table = copy->rewrite->adds_table;
     uint32_t count = wasm_u32(&copy->reader);
     uint32_t function = 0;
-    put_u32(copy, count - bound_count(copy) + (adds_global ? 1 : 0));
+    put_u32(copy, count - bound_count(copy) + (adds_global ? 1 : 0) + (adds_table ? 1 : 0));
     for (uint32_t i = 0; i < count && wasm_ok(&copy->reader); i++) {
         size_t start = copy->reader.at;
         uint8_t kind = skip_import(&copy->reader);
@@ -179,12 +194,11 @@ static void copy_imports(struct copy *copy)
             put_read(copy, start);
         }
     }
+    if (adds_table) {
+        put_import(copy, LINKAGE_TABLE, LINKAGE_TABLE_KIND, table, sizeof table);
+    }
     if (adds_global) {
-        put_text(copy, "env");
-        put_text(copy, "__table_base");
-        put_byte(copy, LINKAGE_GLOBAL);
-        put_byte(copy, TYPE_I32);
-        put_byte(copy, GLOBAL_CONSTANT);
+        put_import(copy, "__table_base", LINKAGE_GLOBAL, global, sizeof global);
     }
 }
 
@@ -534,6 +548,8 @@ int rewrite_module(const struct linkage *linkage, bool relative, uint32_t entrie
     if (relative && linkage->table_base == LINKAGE_NONE && linkage->new_places.len > 0) {
         rewrite.new_global = linkage->import_counts[LINKAGE_GLOBAL];
     }
+    rewrite.adds_table =
+        relative && linkage->import_counts[LINKAGE_TABLE_KIND] == 0 && linkage->new_places.len > 0;
     buf_init(&rewrite.functions, LIMIT_WASM_FUNCTIONS_MAX * sizeof(uint32_t));
     buf_init(&rewrite.body, out->bytes_max);
     buf_init(&rewrite.code, out->bytes_max);

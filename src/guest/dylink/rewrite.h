@@ -10,7 +10,8 @@
 #include "guest/dylink/linkage.h"
 
 /* Appends the module to `out`. `relative`: the new element segment begins `entries` behind
- * env.__table_base, which becomes an import if it is none yet; else at the literal place `entries`.
+ * env.__table_base, and that and the table become imports if they are none yet; else it begins at
+ * the literal place `entries`.
  * -1: ERR_FORMAT, ERR_LIMIT, ERR_MEMORY; `out` is then as it was. */
 int rewrite_module(const struct linkage *linkage, bool relative, uint32_t entries, struct buf *out,
                    struct err *err);
