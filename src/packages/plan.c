@@ -9,6 +9,23 @@
 
 /* ---- Texts ----------------------------------------------------------------------------------- */
 
+/* Makes blanks of control characters; without lines, a line's indentation goes with its break. */
+static void controls_blank(char *text, size_t len, bool has_lines)
+{
+    size_t kept = 0;
+    bool is_indentation = false;
+    for (size_t i = 0; i < len; i++) {
+        const bool is_newline = text[i] == '\n';
+        const bool is_control = (unsigned char)text[i] < ' ' || text[i] == 0x7F;
+        if (is_indentation && text[i] == ' ') {
+            continue;
+        }
+        is_indentation = is_newline && !has_lines;
+        text[kept++] = (char)(is_control && !(is_newline && has_lines) ? ' ' : text[i]);
+    }
+    text[kept] = '\0';
+}
+
 char *plan_text(struct span text, size_t bytes_max, bool has_lines)
 {
     struct buf line;
@@ -18,12 +35,7 @@ char *plan_text(struct span text, size_t bytes_max, bool has_lines)
         buf_free(&line);
         return NULL;
     }
-    for (size_t i = 0; i + 1 < line.len; i++) {
-        bool is_newline = has_lines && line.base[i] == '\n';
-        if (!is_newline && ((unsigned char)line.base[i] < ' ' || line.base[i] == 0x7F)) {
-            line.base[i] = ' ';
-        }
-    }
+    controls_blank(line.base, line.len - 1, has_lines);
     return line.base;
 }
 

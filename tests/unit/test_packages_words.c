@@ -274,7 +274,7 @@ static void test_plan_texts(void **context)
     struct plan plan;
     struct err err;
     const char *json = "{\"error\":\"one\\ntwo\\u001b[31m\\ud800\",\"hint\":null,"
-                       "\"log\":[\"a\\nb\\u0000c\"]}";
+                       "\"log\":[\"a\\n  b\\u0000c\"]}";
     assert_int_equal(plan_parse(&plan, span_of(json), &err), 0);
     assert_string_equal(plan.error, "one\ntwo [31m\xEF\xBF\xBD");
     assert_null(plan.hint);
