@@ -168,8 +168,10 @@ static void ask(const char *code, void (*on_fetch)(struct seen *), struct seen *
 {
     struct run_request request = request_make(code);
     request.may_fetch = true;
-    request.limits.wall_ms = 1000;
-    request.limits.grace_ms = 100;
+    if (on_fetch == answer_never) {
+        request.limits.wall_ms = 1000;
+        request.limits.grace_ms = 100;
+    }
     seen_init(seen);
     seen->on_fetch = on_fetch;
     run_start(&request, seen);
