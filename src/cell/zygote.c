@@ -269,11 +269,25 @@ static int signals_open(struct zygote *self, struct err *err)
     return 0;
 }
 
+/* Whether the pool has closed its end. It does so before it ends the launcher, whose end this
+ * process may have missed, if it came before it could ask to be told. */
+static bool pool_is_gone(void)
+{
+    struct pollfd control = {.fd = CONTROL_FD};
+    return poll(&control, 1, 0) == 1 && (control.revents & POLLHUP) != 0;
+}
+
 /* Where there are no filters, cells have none either; the report says so. */
 static int jail_enter(const struct cell_options *options, struct err *err)
 {
     struct jail_filter *filter = NULL;
-    if (jail_leave_host(&zygote.report, err) != 0 || jail_filter_build(&filter, err) != 0 ||
+    if (jail_leave_host(&zygote.report, err) != 0) {
+        return -1;
+    }
+    if (pool_is_gone()) {
+        _exit(0);
+    }
+    if (jail_filter_build(&filter, err) != 0 ||
         jail_restrict(&zygote.report, options->folders, options->folder_count, err) != 0) {
         return -1;
     }

@@ -284,6 +284,17 @@ const struct option_row option_rows[] = {
              "reach; seccomp, a filter of system calls without privileges; or whatever the system "
              "offers (default %s). `vitrine doctor` says what there is",
      .default_text = "seccomp"},
+    {.name = "zygote-forks",
+     .kind = OPTION_COUNT,
+     .argument = "COUNT",
+     .commands = COMMAND_STDIO,
+     .has_variable = true,
+     .offset = AT(zygote_forks),
+     .min = LIMIT_ZYGOTE_FORKS_MIN,
+     .max = LIMIT_ZYGOTE_FORKS_MAX,
+     .help = "programs that start from one copy of the interpreter; then another copy, with a hash "
+             "secret of its own, takes over (default %s)",
+     .default_text = "10000"},
     {.name = "drain-time",
      .kind = OPTION_DURATION,
      .argument = "TIME",

@@ -61,6 +61,7 @@ struct options {
     uint64_t client_cells; /* 0: all */
     uint64_t client_queue; /* 0: all there may be */
     uint64_t drain_ms;
+    uint64_t zygote_forks;
     const char *cell_path;
     const char *guest_dir;
     const char *env[LIMIT_ENV_COUNT_MAX + 1]; /* NAME=VALUE, NULL-terminated */
@@ -76,10 +77,10 @@ struct options {
     bool all; /* warmup of everything */
     uint64_t environment_memory_bytes;
     int require_jail; /* enum pool_jail_level */
-    int color;       /* enum color_choice */
-    int return_mode; /* enum result_mode */
-    int verbosity;   /* -q less than 0, -v more than 0 */
-    char **operands; /* what follows the options; operands[operand_count] is NULL */
+    int color;        /* enum color_choice */
+    int return_mode;  /* enum result_mode */
+    int verbosity;    /* -q less than 0, -v more than 0 */
+    char **operands;  /* what follows the options; operands[operand_count] is NULL */
     int operand_count;
 };
 
