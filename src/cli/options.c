@@ -350,7 +350,7 @@ static int check_operands(struct options *out, struct err *err)
         return err_set(err, ERR_USAGE,
                        "nothing to run: give a FILE, - for standard input, or -c CODE");
     }
-    if ((out->command & (COMMAND_STDIO | COMMAND_WARMUP | COMMAND_VERSION)) != 0 &&
+    if ((out->command & (COMMAND_STDIO | COMMAND_WARMUP | COMMAND_VERSION | COMMAND_DOCTOR)) != 0 &&
         out->operand_count > 0) {
         return err_set(err, ERR_USAGE, "\"%s\" is one argument too many", out->operands[0]);
     }
