@@ -29,6 +29,7 @@ test runtime  fuzzer          libclang-rt-dev
 test command  clang-format    clang-format
 test command  clang-tidy      clang-tidy
 test command  cppcheck        cppcheck
+test command  strace          strace
 EOF
 }
 

@@ -13,7 +13,7 @@
 
 enum cell_jail {
     CELL_JAIL_FULL,
-    CELL_JAIL_BARE, /* for tests under sanitizers: no filter, no resource limits */
+    CELL_JAIL_BARE, /* for tests alone, see main_bare.c: no filter, no resource limits */
 };
 
 /* Returns the exit status. */

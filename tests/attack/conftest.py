@@ -19,13 +19,7 @@ from victim import Victim
 
 # What is about the jail itself, or about memory: a build under sanitizers has another jail, whose
 # filter would forbid the sanitizers' own calls, and another memory.
-OF_THE_JAIL = [
-    "test_attack_0[789]*.py",
-    "test_attack_1[0123]*.py",
-    "test_attack_16_native.py",
-    "test_attack_2[237]*.py",
-    "test_situations.py",
-]
+OF_THE_JAIL = ["test_attack_0[789]*.py", "test_attack_1[0123]*.py", "test_attack_2[237]*.py"]
 
 
 collect_ignore_glob = [*OF_THE_JAIL, "test_soak.py"] if is_sanitized() else []
@@ -75,6 +69,46 @@ def target(tmp_path: Path, vitrine: Program) -> Iterator[Target]:
     with Target(tmp_path, vitrine) as running:
         yield running
         running.check_unharmed()
+
+
+@pytest.fixture(scope="module")
+def shared_target(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, vitrine: Program
+) -> Iterator[Target]:
+    """One for all tests of a module; its OPTIONS are the server's.
+
+    Without packages: a program that imports what is not there would start a zygote more.
+    """
+    options = ("--no-install", *getattr(request.module, "OPTIONS", ()))
+    with Target(tmp_path_factory.mktemp("target"), vitrine, *options) as running:
+        yield running
+        running.check_unharmed()
+
+
+@pytest.fixture
+def shared(shared_target: Target) -> Iterator[Target]:
+    """A target that others use too. After each attack it must be as it was before."""
+    yield shared_target
+    shared_target.check_rested()
+
+
+@pytest.fixture(scope="module", params=["jailed"] if is_sanitized() else ["jailed", "bare"])
+def either_target(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, vitrine: Program
+) -> Iterator[Target]:
+    """The same, and once more without the operating system's jail; see glass.py."""
+    options = ("--no-install", *getattr(request.module, "OPTIONS", ()))
+    folder = tmp_path_factory.mktemp("target")
+    with Target(folder, vitrine, *options, bare=request.param == "bare") as running:
+        yield running
+        running.check_unharmed()
+
+
+@pytest.fixture
+def either(either_target: Target) -> Iterator[Target]:
+    """A target with and without a jail. After each attack it must be as it was before."""
+    yield either_target
+    either_target.check_rested()
 
 
 @pytest.fixture

@@ -1,28 +1,36 @@
 """The real server under attack, with canaries around it and a look at what it leaves behind.
 
 `Target` runs `vitrine stdio` with secrets in its environment and beside it, and with listeners on
-every address that a program could try. `check_unharmed` then asks: does it answer, is the next run
-clean, are descriptors, processes and temporary files as they were, is every canary alive?
+every address that a program could try. After an attack `check_rested` asks: does it answer, is the
+next run clean, are descriptors, processes and temporary files as they were, is every canary alive?
+`check_unharmed` asks the same, ends the server, and looks for what it has left behind. No answer
+may hold a secret or come later than its limit; that of an `attack` may not tell of a process that
+ended before its guest did.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from driver import Json, Program, RawServer, children_of
+from glass import Glass
 from probe import guest_folder, probe_program
 from victim import is_ours
 
 SETTLE_SECONDS_MAX = 10.0
 SPARE_MAX = 2
+# Beyond a limit of time: half a second until SIGKILL, and what a busy machine may add.
+LATE_MS_MAX = 500 + 5000
 CLEAN = "import sys; sorted(n for n in ('evil',) if n in sys.modules), 6 * 7"
 TCP_HOSTS = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
@@ -100,6 +108,7 @@ class Target:
         program: Program,
         *args: str,
         probe: bool = False,
+        bare: bool = False,
         env: dict[str, str] | None = None,
     ) -> None:
         self.secret = f"canary-{secrets.token_hex(16)}"
@@ -112,13 +121,18 @@ class Target:
         if probe:
             guest = guest_folder(folder / "guest")
             args = ("--cell", str(probe_program()), "--guest-dir", str(guest), *args)
+        self.glass = Glass(folder) if bare else None
+        if self.glass:
+            args = (*self.glass.options(), *args)
         environment = {"CANARY": self.secret, "TMPDIR": str(self.temporary), **(env or {})}
         self.server = RawServer(program, *args, env=environment)
         self.server.initialize()
-        self.seen: set[int] = set()
+        self.timeout_ms = timeout_of(args)
+        self.seen: dict[int, str] = {}  # when each was started: numbers are used again
+        self.groups: set[Path] = set()
         self.expect_clean()
-        self.seen |= children_of(self.pid)
         self.open_before = len(descriptors(self.pid))
+        self.below_before = len(self.remember())
 
     @property
     def pid(self) -> int:
@@ -136,11 +150,57 @@ class Target:
         self.server.__exit__(kind, error, trace)
         self.listeners.close()
 
-    def call(self, code: str) -> Json:
+    def call(self, code: str, **variables: Any) -> Json:
         """Run code; its structured content. What the server starts meanwhile is remembered."""
-        found = self.server.call(code)["structuredContent"]
-        self.seen |= children_of(self.pid)
+        found = self.server.call(code, **variables)["structuredContent"]
+        self.remember()
+        self.check_answer(found)
         return found
+
+    def remember(self) -> set[int]:
+        """What runs below the server."""
+        below = children_of(self.pid)
+        for pid in below - self.seen.keys():
+            self.groups |= groups_of(pid)
+            self.seen[pid] = started(pid)
+        return below
+
+    def left(self) -> list[int]:
+        """What of it is still there."""
+        return [pid for pid, when in self.seen.items() if is_ours(pid) and started(pid) == when]
+
+    def check_answer(self, found: Json) -> None:
+        """What holds for every answer."""
+        assert self.secret not in json.dumps(found)
+        assert found["timings"]["wall_ms"] < self.timeout_ms + LATE_MS_MAX, found
+
+    def attack(self, code: str, **variables: Any) -> Json:
+        """A call whose guest may end in any way, but its process only as the guest does."""
+        found = self.call(code, **variables)
+        self.check_contained(found)
+        return found
+
+    def attack_all(self, codes: dict[str, str]) -> dict[str, Json]:
+        """Many such calls at the same time."""
+        waiting = {}
+        for name, code in codes.items():
+            message = self.server.call_message(code)
+            waiting[message["id"]] = name
+            self.server.send(message)
+        found = {}
+        while waiting:
+            message = self.server.receive(SETTLE_SECONDS_MAX + len(codes) * self.timeout_ms / 1000)
+            self.remember()
+            result = message["result"]["structuredContent"]
+            self.check_answer(result)
+            self.check_contained(result)
+            found[waiting.pop(message["id"])] = result
+        return found
+
+    def check_contained(self, found: Json) -> None:
+        """See attack."""
+        message = (found["error"] or {}).get("message", "")
+        assert "the sandbox process" not in message, found
 
     def expect_clean(self) -> None:
         """A run like any other, in a state like any other."""
@@ -153,25 +213,84 @@ class Target:
             assert result["return_value"] == [[], 42]
 
     def settled(self) -> bool:
-        """Whether no descriptor is left over; a spare cell more or less does not count."""
-        return len(descriptors(self.pid)) <= self.open_before + SPARE_MAX
+        """Whether nothing is left over; a spare cell more or less does not count."""
+        return (
+            len(descriptors(self.pid)) <= self.open_before + SPARE_MAX
+            and len(self.remember()) <= self.below_before + SPARE_MAX
+        )
 
-    def check_unharmed(self) -> None:
-        """See the top of this file. Ends the server."""
+    def states(self) -> list[str]:
+        """Each process below, for whoever has to find out why it is there."""
+        found = []
+        for pid in sorted(self.remember()):
+            with suppress(OSError):
+                parts = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")
+                state, parent, *rest = parts[2].split()
+                waits = Path(f"/proc/{pid}/wchan").read_text(encoding="utf-8")
+                found.append(f"{pid} of {parent}: {state} in {waits}, {rest[9]} ticks")
+        return found
+
+    def check_rested(self) -> None:
+        """See the top of this file."""
         self.expect_clean()
-        deadline = time.monotonic() + SETTLE_SECONDS_MAX
-        while not self.settled():
-            assert time.monotonic() < deadline, descriptors(self.pid)
-            time.sleep(0.02)
-        self.seen |= children_of(self.pid)
-        self.server.close_input()
-        assert self.server.process.wait(SETTLE_SECONDS_MAX) == 0
-        while left := [pid for pid in self.seen if is_ours(pid)]:
-            assert time.monotonic() < deadline, left
-            time.sleep(0.02)
+        wait_until(self.settled, lambda: (descriptors(self.pid), self.states()))
         assert self.listeners.heard() == []
         assert self.file.read_text(encoding="ascii") == self.secret
         assert list(self.temporary.iterdir()) == []
+        assert self.secret.encode() not in self.server.stderr
+
+    def check_unharmed(self) -> None:
+        """See the top of this file. Ends the server."""
+        self.check_rested()
+        self.server.close_input()
+        assert self.server.process.wait(SETTLE_SECONDS_MAX) == 0
+        own = groups_of(os.getpid())
+        wait_until(
+            lambda: not self.left() and not any(group.exists() for group in self.groups - own),
+            lambda: (self.left(), self.groups - own),
+        )
+        assert self.listeners.heard() == []
+        assert list(self.temporary.iterdir()) == []
+        if self.glass:
+            glass = self.glass
+            wait_until(lambda: not glass.is_writing(), lambda: glass.trace)
+            assert glass.strange() == []
+
+
+def wait_until(holds: Callable[[], bool], facts: Callable[[], object]) -> None:
+    """Until it holds, or fail and tell the facts."""
+    deadline = time.monotonic() + SETTLE_SECONDS_MAX
+    while not holds():
+        assert time.monotonic() < deadline, facts()
+        time.sleep(0.02)
+
+
+def timeout_of(args: Sequence[str]) -> float:
+    """Milliseconds of `--timeout SECONDS`."""
+    words = [args[i + 1] for i, word in enumerate(args[:-1]) if word == "--timeout"]
+    return 1000 * float(words[-1]) if words else 60_000
+
+
+def started(pid: int) -> str:
+    """When a process was started; "" when it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[19]
+
+
+def groups_of(pid: int) -> set[Path]:
+    """The control groups that a process is in, except for roots, where the dying ones go."""
+    try:
+        lines = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    found = set()
+    for _, kinds, path in (line.split(":", 2) for line in lines):
+        for root in () if path == "/" else (kinds, kinds.removeprefix("name="), "unified", ""):
+            found.add(Path("/sys/fs/cgroup", root) / path.lstrip("/"))
+    return found
 
 
 def status_of(pid: int) -> dict[str, str]:
