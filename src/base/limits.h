@@ -165,7 +165,8 @@
 #define LIMIT_RETRY_MS_MAX        60000ULL
 #define LIMIT_QUEUE_BYTES_MAX     (256 * MIB) /* requests that wait, together */
 #define LIMIT_SPARE_CELLS_MAX     64U
-#define LIMIT_SPARE_DEATHS_MAX    5U /* in a row; then cells are forked on demand alone */
+#define LIMIT_SPARE_DEATHS_MAX    5U      /* in a row; then cells are forked on demand alone */
+#define LIMIT_POOL_TICK_MS        1000ULL /* what has no hurry is looked at so often */
 #define LIMIT_GRACE_MS_MAX        10000ULL
 
 /* A zygote and its cells. */
@@ -176,9 +177,14 @@
 #define LIMIT_ZYGOTE_BACKOFF_MS_MIN 50ULL
 #define LIMIT_ZYGOTE_BACKOFF_MS_MAX 5000ULL
 #define LIMIT_ZYGOTE_CHILDREN_MAX   1024U
-#define LIMIT_ZYGOTE_FORKS_MAX      10000U      /* of one zygote where clients share a server */
-#define LIMIT_ZYGOTE_LOG_LINES_MAX  1000U       /* of its standard error and its cells' */
-#define LIMIT_CELL_END_MS           2000ULL     /* between its END and SIGKILL */
+#define LIMIT_ZYGOTE_FORKS_DEFAULT  10000ULL /* --zygote-forks: then another one takes over */
+#define LIMIT_ZYGOTE_FORKS_MIN      100ULL
+#define LIMIT_ZYGOTE_FORKS_MAX      1000000000ULL
+#define LIMIT_ZYGOTE_RENEWAL_MS_MIN 10000ULL  /* between two that take over; doubled while the */
+#define LIMIT_ZYGOTE_RENEWAL_MS_MAX 300000ULL /* reason is suspicion */
+#define LIMIT_ZYGOTES_MAX           3U      /* of an environment: one serves, one boots, one ends */
+#define LIMIT_ZYGOTE_LOG_LINES_MAX  1000U   /* of its standard error and its cells' */
+#define LIMIT_CELL_END_MS           2000ULL /* between its END and SIGKILL */
 #define LIMIT_CELL_OVERHEAD_BYTES   (256 * MIB) /* RLIMIT_DATA beyond guest memory and files */
 #define LIMIT_CELL_ADDRESS_BYTES    (64 * GIB)  /* RLIMIT_AS: a guest of 4 GiB and its files */
 #define LIMIT_ZYGOTE_TASKS_MAX      4096U       /* RLIMIT_NPROC, in a user namespace */

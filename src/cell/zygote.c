@@ -269,15 +269,35 @@ static int signals_open(struct zygote *self, struct err *err)
     return 0;
 }
 
-/* Where there are no filters, cells have none either; the report says so. */
+/* Whether the pool has closed its end. It does so before it ends the launcher, whose end this
+ * process may have missed, if it came before it could ask to be told. */
+static bool pool_is_gone(void)
+{
+    struct pollfd control = {.fd = CONTROL_FD};
+    return poll(&control, 1, 0) == 1 && (control.revents & POLLHUP) != 0;
+}
+
+/* Where the system has no filters, cells have none either; the report says so. */
 static int jail_enter(const struct cell_options *options, struct err *err)
 {
     struct jail_filter *filter = NULL;
-    if (jail_leave_host(&zygote.report, err) != 0 || jail_filter_build(&filter, err) != 0 ||
-        jail_restrict(&zygote.report, options->folders, options->folder_count, err) != 0) {
+    struct err no_filter;
+    if (jail_leave_host(&zygote.report, err) != 0) {
         return -1;
     }
-    zygote.life.filter = (zygote.report.parts & WIRE_JAIL_FILTER) != 0 ? filter : NULL;
+    if (pool_is_gone()) {
+        _exit(0);
+    }
+    int result = jail_filter_build(&filter, &no_filter);
+    if (jail_restrict(&zygote.report, options->folders, options->folder_count, err) != 0) {
+        return -1;
+    }
+    const bool has_filter = (zygote.report.parts & WIRE_JAIL_FILTER) != 0;
+    if (has_filter && result != 0) {
+        *err = no_filter;
+        return -1;
+    }
+    zygote.life.filter = has_filter ? filter : NULL;
     return 0;
 }
 

@@ -83,6 +83,7 @@ int main(int argc, char **argv)
     case COMMAND_RUN: return command_run(&options);
     case COMMAND_STDIO: return command_stdio(&options);
     case COMMAND_WARMUP: return command_warmup(&options);
+    case COMMAND_DOCTOR: return command_doctor(&options);
     case COMMAND_VERSION: return command_version(&options);
     case COMMAND_COMPLETION: return command_completion();
     case COMMAND_HELP:

@@ -350,7 +350,7 @@ static int check_operands(struct options *out, struct err *err)
         return err_set(err, ERR_USAGE,
                        "nothing to run: give a FILE, - for standard input, or -c CODE");
     }
-    if ((out->command & (COMMAND_STDIO | COMMAND_WARMUP | COMMAND_VERSION)) != 0 &&
+    if ((out->command & (COMMAND_STDIO | COMMAND_WARMUP | COMMAND_VERSION | COMMAND_DOCTOR)) != 0 &&
         out->operand_count > 0) {
         return err_set(err, ERR_USAGE, "\"%s\" is one argument too many", out->operands[0]);
     }
@@ -369,6 +369,7 @@ int options_parse(int argc, char **argv, struct options *out, struct err *err)
         .cells_max = LIMIT_CELLS_DEFAULT,
         .require_jail = POOL_JAIL_SECCOMP,
         .drain_ms = LIMIT_DRAIN_MS_DEFAULT,
+        .zygote_forks = LIMIT_ZYGOTE_FORKS_DEFAULT,
         .environment_memory_bytes = LIMIT_ENVIRONMENT_MEMORY_DEFAULT,
     };
     if (argc < 2) {

@@ -24,10 +24,11 @@ enum command {
     COMMAND_HELP = 1 << 3,
     COMMAND_COMPLETION = 1 << 4,
     COMMAND_WARMUP = 1 << 5,
+    COMMAND_DOCTOR = 1 << 6,
 };
 enum {
     COMMANDS_WITH_PACKAGES = COMMAND_RUN | COMMAND_STDIO | COMMAND_WARMUP,
-    COMMANDS_WITH_POOL = COMMANDS_WITH_PACKAGES | COMMAND_VERSION,
+    COMMANDS_WITH_POOL = COMMANDS_WITH_PACKAGES | COMMAND_VERSION | COMMAND_DOCTOR,
 };
 
 struct command_row {
@@ -61,6 +62,7 @@ struct options {
     uint64_t client_cells; /* 0: all */
     uint64_t client_queue; /* 0: all there may be */
     uint64_t drain_ms;
+    uint64_t zygote_forks;
     const char *cell_path;
     const char *guest_dir;
     const char *env[LIMIT_ENV_COUNT_MAX + 1]; /* NAME=VALUE, NULL-terminated */
@@ -76,10 +78,10 @@ struct options {
     bool all; /* warmup of everything */
     uint64_t environment_memory_bytes;
     int require_jail; /* enum pool_jail_level */
-    int color;       /* enum color_choice */
-    int return_mode; /* enum result_mode */
-    int verbosity;   /* -q less than 0, -v more than 0 */
-    char **operands; /* what follows the options; operands[operand_count] is NULL */
+    int color;        /* enum color_choice */
+    int return_mode;  /* enum result_mode */
+    int verbosity;    /* -q less than 0, -v more than 0 */
+    char **operands;  /* what follows the options; operands[operand_count] is NULL */
     int operand_count;
 };
 

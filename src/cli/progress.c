@@ -12,7 +12,7 @@ enum { COLUMNS_DEFAULT = 80, COLUMNS_MIN = 20, COLUMNS_MAX = 200, LINE_BYTES_MAX
 
 static const char clear_line[] = "\r\x1B[K";
 
-static bool wants_color(enum color_choice choice, bool is_terminal)
+bool progress_wants_color(enum color_choice choice, bool is_terminal)
 {
     switch (choice) {
     case COLOR_ALWAYS: return true;
@@ -28,7 +28,7 @@ void progress_init(struct progress *progress, const struct options *options)
     bool is_terminal = isatty(STDERR_FILENO) == 1;
     *progress = (struct progress){
         .fd = is_terminal && options->verbosity == 0 ? STDERR_FILENO : -1,
-        .has_color = wants_color((enum color_choice)options->color, is_terminal),
+        .has_color = progress_wants_color((enum color_choice)options->color, is_terminal),
         .is_verbose = options->verbosity > 0,
         .keeps_warnings = options->command != COMMAND_RUN || options->verbosity > 0};
     buf_init(&progress->last, LINE_BYTES_MAX);

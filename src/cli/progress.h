@@ -27,6 +27,9 @@ struct progress {
     struct buf last;     /* the last line that became a message */
 };
 
+/* Whether to write in colours, as the option and NO_COLOR have it. */
+bool progress_wants_color(enum color_choice choice, bool is_terminal);
+
 /* For standard error. */
 void progress_init(struct progress *progress, const struct options *options);
 

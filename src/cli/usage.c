@@ -112,6 +112,10 @@ static const char run_notes[] =
     "mistake in the command line, 125 when the program was not run, because packages could not be\n"
     "installed or vitrine itself could not do its work.\n";
 
+static const char doctor_notes[] =
+    "\nThe exit status is 0 when the jail is what --require-jail asks for and a program could be\n"
+    "run, and 1 when not. Nothing is fetched.\n";
+
 static const char warmup_notes[] =
     "\nThe exit status is 0 when everything asked for is ready, and 1 when something is not.\n"
     "Without --deps and --all it prepares what programs of AI clients use most:\n";
@@ -149,6 +153,9 @@ int usage_append_command(struct buf *out, enum command command)
         }
     }
     if (command == COMMAND_RUN && buf_append_text(out, run_notes) != 0) {
+        return -1;
+    }
+    if (command == COMMAND_DOCTOR && buf_append_text(out, doctor_notes) != 0) {
         return -1;
     }
     if (command == COMMAND_WARMUP &&
@@ -241,7 +248,9 @@ static const char man_tail[] =
     "not do its work, for example because a part is missing.\n"
     ".TP\n.B 130\nthe run was interrupted from the keyboard (143: ended by SIGTERM).\n"
     ".TP\n.B 141\nnobody reads the output any more.\n"
-    "\\fBvitrine warmup\\fR ends with 1 when something could not be prepared.\n"
+    "\\fBvitrine warmup\\fR ends with 1 when something could not be prepared, \\fBvitrine "
+    "doctor\\fR\n"
+    "when the jail is less than \\fB\\-\\-require\\-jail\\fR asks for or no program can be run.\n"
     ".SH EXAMPLES\n"
     ".nf\n"
     "vitrine run \\-c 'print(6 * 7)'\n"

@@ -54,7 +54,8 @@ scmp_filter_ctx rules_compile(const struct rule *rules, size_t count, struct err
 {
     scmp_filter_ctx context = seccomp_init(SCMP_ACT_KILL_PROCESS);
     if (context == NULL) {
-        (void)err_set(err, ERR_MEMORY, "no memory for the system call filter");
+        errno = ENOSYS;
+        (void)err_system(err, "making a system call filter");
         return NULL;
     }
     /* The whole process ends, not one thread. */

@@ -69,7 +69,8 @@ struct rule_table {
 #define IS_ONE_PROCESS ARG_LACKS(0, 1U << 31)
 
 /* A filter that ends the process at every call that no row answers, and at calls by another
- * numbering (i386, x32). Owned by the caller until seccomp_release; NULL on failure. */
+ * numbering (i386, x32). Owned by the caller until seccomp_release; NULL on failure, with ENOSYS
+ * where the system has no filters. */
 scmp_filter_ctx rules_compile(const struct rule *rules, size_t count, struct err *err);
 
 /* From the return on this process makes the calls of the table alone. -1 with errno. */

@@ -1,9 +1,11 @@
 /* One child of a zygote: its socket, its deadline, and the run that it was given. */
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -76,6 +78,9 @@ struct cell *cell_new(struct pool *pool, struct zygote *zygote)
     cell->handles = 2;
     TAILQ_INSERT_TAIL(&pool->cells, cell, link);
     spares_change(cell, +1);
+    if (++zygote->fork_count == pool->zygote_forks_max) {
+        pool_settle_soon(pool);
+    }
     (void)uv_poll_start(&cell->poll, UV_READABLE, on_socket);
     (void)cell_flush_commands(cell);
     return cell;
@@ -149,12 +154,16 @@ static void conclude(struct cell *cell, const struct run_end *how)
     cell->state = CELL_ENDING;
     pool->running_count--;
     run->client->running_count--;
+    cell->zygote->running_count--;
     if (how->end != NULL) {
         cell->environment->spare_deaths = 0;
     }
     run_finish(run, how);
     abandon(cell);
     timer_set(cell, LIMIT_CELL_END_MS);
+    if (cell->zygote->is_retired && cell->zygote->running_count == 0) {
+        zygote_stop(cell->zygote);
+    }
     pool_run_ended(pool);
 }
 
@@ -162,6 +171,7 @@ static void violation(struct cell *cell, const char *what)
 {
     char text[ERR_TEXT_MAX];
     snprintf(text, sizeof text, "the sandbox process broke the protocol: it sent %.256s", what);
+    renewal_suspect(cell->zygote, text);
     kill_now(cell);
     conclude(cell, &(struct run_end){.breakage = text});
 }
@@ -173,6 +183,19 @@ void cell_retire(struct cell *cell)
     spares_change(cell, -1);
     abandon(cell);
     timer_set(cell, LIMIT_CELL_END_MS);
+}
+
+/* Signals that no program should be able to bring upon its process. SIGKILL is ours, or comes from
+ * a system that is out of memory; a limit has SIGXCPU. */
+static void signal_look(struct cell *cell, int wait_status)
+{
+    if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) != SIGKILL &&
+        WTERMSIG(wait_status) != SIGXCPU) {
+        char text[ERR_TEXT_MAX];
+        snprintf(text, sizeof text, "a sandbox process was killed by signal %d",
+                 WTERMSIG(wait_status));
+        renewal_suspect(cell->zygote, text);
+    }
 }
 
 /* A spare cell that ended, or spoke, before it was asked. */
@@ -191,6 +214,9 @@ void cell_gone(struct cell *cell, const int *wait_status, const char *breakage)
         return;
     }
     cell->is_gone = true;
+    if (wait_status != NULL) {
+        signal_look(cell, *wait_status);
+    }
     while (cell->state == CELL_RUNNING && cell->fd >= 0 && cell_read(cell)) {
     }
     if (cell->state == CELL_RUNNING) {
@@ -339,6 +365,7 @@ bool cell_read(struct cell *cell)
         return false;
     }
     if (cell->state == CELL_SPARE) {
+        renewal_suspect(cell->zygote, "a sandbox process spoke before it was asked");
         spare_died(cell);
         return false;
     }
@@ -396,6 +423,7 @@ bool cell_give(struct cell *cell, struct pool_run *run)
     spares_change(cell, -1);
     pool->running_count++;
     run->client->running_count++;
+    cell->zygote->running_count++;
     timer_set(cell, run->limits.wall_ms);
     return true;
 }

@@ -48,20 +48,24 @@ struct environment *environment_new_base(struct pool *pool)
     return base;
 }
 
-/* Takes its zygote from it. Cells that run go on until the zygote ends them. */
-static void zygote_drop(struct environment *environment)
+/* Takes its zygotes from it. Cells that run go on until the zygote ends them. */
+static void zygotes_drop(struct environment *environment)
 {
     struct cell *cell;
+    struct zygote *zygote;
     TAILQ_FOREACH(cell, &environment->pool->cells, link)
     {
         if (cell->environment == environment && cell->state == CELL_SPARE) {
             cell_retire(cell);
         }
     }
-    if (environment->zygote != NULL) {
-        zygote_stop(environment->zygote);
-        environment->zygote = NULL;
+    TAILQ_FOREACH(zygote, &environment->pool->zygotes, link)
+    {
+        if (zygote->environment == environment) {
+            zygote_stop(zygote);
+        }
     }
+    environment->zygote = environment->next = NULL;
     (void)uv_timer_stop(&environment->timer);
     environment->state = ENVIRONMENT_IDLE;
     environment->memory_bytes = 0;
@@ -71,7 +75,7 @@ static void zygote_drop(struct environment *environment)
 void environment_close(struct environment *environment)
 {
     struct pool *pool = environment->pool;
-    zygote_drop(environment);
+    zygotes_drop(environment);
     if (environment->is_listed) {
         environment->is_listed = false;
         TAILQ_REMOVE(&pool->environments, environment, link);
@@ -93,8 +97,7 @@ void environment_part_freed(struct environment *environment)
 
 /* ---- Zygotes --------------------------------------------------------------------------------- */
 
-/* Starts one now. */
-static int start(struct environment *environment, struct err *err)
+int environment_spawn(struct environment *environment, struct zygote **out, struct err *err)
 {
     struct pool *pool = environment->pool;
     const struct pool_patience *patience = &pool->patience;
@@ -106,12 +109,21 @@ static int start(struct environment *environment, struct err *err)
         return -1;
     }
     uint64_t boot_ms_max = environment->has_preload ? patience->preload_ms : patience->boot_ms;
-    environment->zygote = zygote_new(environment, args, boot_ms_max, err);
+    *out = zygote_new(environment, args, boot_ms_max, err);
     if (!environment->is_base) {
         args_free(args);
     }
-    if (environment->zygote == NULL) {
+    if (*out == NULL) {
         environment->has_preload = false; /* which is not to blame */
+        return -1;
+    }
+    return 0;
+}
+
+/* Starts one now. */
+static int start(struct environment *environment, struct err *err)
+{
+    if (environment_spawn(environment, &environment->zygote, err) != 0) {
         return -1;
     }
     environment->state = ENVIRONMENT_STARTING;
@@ -198,6 +210,10 @@ void environment_start(struct environment *environment)
 
 void environment_zygote_ended(struct environment *environment, struct zygote *zygote)
 {
+    if (environment->next == zygote) {
+        renewal_failed(environment, zygote);
+        return;
+    }
     if (environment->zygote != zygote) {
         return; /* it was let go */
     }
@@ -210,6 +226,14 @@ void environment_zygote_ended(struct environment *environment, struct zygote *zy
     if (zygote->is_ready &&
         clock_monotonic_us() - zygote->ready_us > LIMIT_ZYGOTE_STABLE_MS * 1000) {
         environment->deaths = 0;
+    }
+    if (environment->next != NULL) {
+        log_warning("%s; another one is about to take over", zygote->why);
+        environment->deaths++;
+        environment->state = ENVIRONMENT_STARTING;
+        environment->zygote = environment->next;
+        environment->next = NULL;
+        return;
     }
     lost(environment, zygote->is_ready, zygote->is_fatal, zygote->why);
 }
@@ -260,7 +284,7 @@ void environment_refill(struct environment *environment)
     }
 }
 
-static void spares_retire(struct environment *environment)
+void environment_retire_spares(struct environment *environment)
 {
     struct cell *cell;
     while ((cell = environment_spare(environment)) != NULL) {
@@ -285,7 +309,7 @@ static void on_timer(uv_timer_t *timer)
     } else if (keep_ms(environment) > 0) {
         (void)uv_timer_start(timer, on_timer, keep_ms(environment), 0);
     } else {
-        spares_retire(environment);
+        environment_retire_spares(environment);
     }
 }
 
@@ -366,15 +390,18 @@ void environments_trim(struct pool *pool)
     while (memory_of_all(pool) > pool->environment_bytes_max &&
            (environment = least_used(pool, true)) != NULL) {
         log_debug("environment %s is let go: memory is for others", environment->id);
-        zygote_drop(environment);
+        zygotes_drop(environment);
     }
 }
 
-void environment_zygote_ready(struct environment *environment)
+void environment_zygote_ready(struct environment *environment, struct zygote *zygote)
 {
     struct pool *pool = environment->pool;
     if (pool->state == POOL_CLOSING) {
         return;
+    }
+    if (environment->next == zygote) {
+        renewal_ready(environment);
     }
     environment->state = ENVIRONMENT_READY;
     environment->was_ready = true;

@@ -162,6 +162,15 @@ static void close_parts(struct pool *pool)
     pool->is_settled = true;
 }
 
+/* What has no hurry, and what waits for its time. */
+static void on_tick(uv_timer_t *timer)
+{
+    struct pool *pool = timer->data;
+    if (!renewals_look(pool)) {
+        (void)uv_timer_stop(timer);
+    }
+}
+
 /* What cannot be done inside a call of the user or a callback, done from the loop. */
 static void on_soon(uv_timer_t *timer)
 {
@@ -179,6 +188,9 @@ static void on_soon(uv_timer_t *timer)
     tell_drained(pool);
     dispatch(pool);
     refill(pool, false);
+    if (renewals_look(pool) && !uv_is_active((uv_handle_t *)&pool->tick)) {
+        (void)uv_timer_start(&pool->tick, on_tick, pool->patience.tick_ms, pool->patience.tick_ms);
+    }
     pool_part_freed(pool);
 }
 
@@ -194,6 +206,9 @@ void pool_settle_soon(struct pool *pool)
 static void on_handle_closed(uv_handle_t *handle)
 {
     struct pool *pool = handle->data;
+    if (--pool->handles > 0) {
+        return;
+    }
     void (*on_closed)(void *) = pool->on_closed;
     void *context = pool->on_closed_context;
     args_free(pool->args);
@@ -207,6 +222,7 @@ void pool_part_freed(struct pool *pool)
         TAILQ_EMPTY(&pool->ended) && pool->environment_parts == 0 &&
         !uv_is_closing((uv_handle_t *)&pool->soon)) {
         uv_close((uv_handle_t *)&pool->soon, on_handle_closed);
+        uv_close((uv_handle_t *)&pool->tick, on_handle_closed);
     }
 }
 
@@ -247,6 +263,8 @@ int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **ou
     pool->is_warm = config->warm;
     pool->require_jail = config->require_jail;
     pool->memory_bytes_max = config->memory_bytes_max;
+    pool->zygote_forks_max =
+        config->zygote_forks_max != 0 ? config->zygote_forks_max : LIMIT_ZYGOTE_FORKS_DEFAULT;
     pool->environment_bytes_max = config->environment_memory_bytes != 0
                                       ? config->environment_memory_bytes
                                       : LIMIT_ENVIRONMENT_MEMORY_DEFAULT;
@@ -254,6 +272,8 @@ int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **ou
         .boot_ms = LIMIT_ZYGOTE_BOOT_MS,
         .preload_ms = LIMIT_ENVIRONMENT_PRELOAD_MS,
         .spare_keep_ms = LIMIT_ENVIRONMENT_SPARE_MS,
+        .renewal_ms = LIMIT_ZYGOTE_RENEWAL_MS_MIN,
+        .tick_ms = LIMIT_POOL_TICK_MS,
     };
     TAILQ_INIT(&pool->environments);
     TAILQ_INIT(&pool->zygotes);
@@ -267,7 +287,9 @@ int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **ou
         return err_set(err, ERR_MEMORY, "no memory for a pool");
     }
     (void)uv_timer_init(loop, &pool->soon);
-    pool->soon.data = pool;
+    (void)uv_timer_init(loop, &pool->tick);
+    pool->soon.data = pool->tick.data = pool;
+    pool->handles = 2;
     environment_start(pool->base);
     *out = pool;
     return 0;

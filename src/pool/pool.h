@@ -4,7 +4,8 @@
  *
  * Life: pool_new starts a zygote (vitrine-cell) and returns at once; pool_run may be called before
  * the zygote is ready and waits for it; pool_close ends everything and calls back when nothing is
- * left. A failed zygote is replaced with backoff.
+ * left. A failed zygote is replaced with backoff; one that served for long, or whose cells did
+ * suspicious things, without a gap: the next one boots while it serves.
  *
  * A run takes place in an environment: the base (the standard library alone), or a folder that
  * src/packages has made. Each environment has a zygote of its own, started when the first run asks
@@ -37,8 +38,9 @@ struct pool_config {
     uint64_t memory_bytes_max; /* ceiling of any request's memory limit */
     enum pool_jail_level require_jail; /* a zygote whose jail is less is not used */
     uint64_t environment_memory_bytes; /* budget of all zygotes but the base; 0: the default */
-    bool is_shared; /* several clients that must not learn of each other: zygotes with a hash secret
-                       of their own, replaced after LIMIT_ZYGOTE_FORKS_MAX */
+    uint64_t zygote_forks_max; /* of one zygote, then another one takes over; 0: the default */
+    bool is_shared; /* several clients that must not learn of each other: no two zygotes have the
+                       same hash secret, so none starts from a snapshot */
 };
 
 /* A folder made by `vitrine-precompile environment`; see src/builder/environment.h. A file

@@ -140,8 +140,10 @@ struct zygote {
     uv_timer_t timer; /* patience with its start, then with its end */
     int fd;           /* our end of the control socket */
     unsigned handles; /* not closed yet */
-    bool is_jailed; /* it said so, and it is enough */
+    bool is_jailed;   /* it said so, and it is enough */
     bool is_ready;
+    bool is_suspect;        /* of its cells one did what none does */
+    bool is_retired;        /* another has taken over: it ends with its last run */
     bool is_stopped;        /* by us */
     bool is_gone;           /* the process is reaped */
     uint64_t ready_us;      /* when */
@@ -150,6 +152,8 @@ struct zygote {
     char line[ZYGOTE_LINE_MAX];
     size_t line_len;
     unsigned lines; /* logged so far */
+    uint64_t fork_count;
+    unsigned running_count; /* cells with a run */
 };
 TAILQ_HEAD(zygote_list, zygote);
 
@@ -204,6 +208,9 @@ struct environment {
     bool was_ready;
     enum environment_state state;
     struct zygote *zygote; /* the one that new cells come from; NULL in between */
+    struct zygote *next;   /* boots, to take over; or NULL */
+    uint64_t renewed_us;   /* when the last of those was started; 0: never */
+    unsigned renewals;     /* on suspicion, in a row */
     bool has_preload;      /* that zygote imports ahead */
     uint64_t memory_bytes; /* of that zygote, once it is ready */
     unsigned zygote_count; /* processes, with those that end */
@@ -226,6 +233,9 @@ struct environment *environment_new_base(struct pool *pool);
 /* Starts a zygote now. One that cannot be started counts as one that died. */
 void environment_start(struct environment *environment);
 
+/* As that, but it is only made: whose place it takes is the caller's affair. */
+int environment_spawn(struct environment *environment, struct zygote **out, struct err *err);
+
 /* Finds or makes one; the base for NULL. NULL when it is ill-named, or all there may be are in use.
  */
 struct environment *environment_get(struct pool *pool, const struct pool_environment *wanted,
@@ -240,6 +250,9 @@ struct cell *environment_spare(const struct environment *environment);
 /* Forks ahead of need, unless cells have lately died before they were used. */
 void environment_refill(struct environment *environment);
 
+/* Lets go of its spare cells. */
+void environment_retire_spares(struct environment *environment);
+
 /* Lets go of the least recently used ones, until the rest are within the budget. */
 void environments_trim(struct pool *pool);
 
@@ -247,10 +260,23 @@ void environments_trim(struct pool *pool);
 void environment_close(struct environment *environment);
 
 /* What happened to its parts; called by zygote.c and cells.c. */
-void environment_zygote_ready(struct environment *environment);
+void environment_zygote_ready(struct environment *environment, struct zygote *zygote);
 void environment_zygote_ended(struct environment *environment, struct zygote *zygote);
 void environment_spare_died(struct environment *environment);
 void environment_part_freed(struct environment *environment);
+
+/* ---- Renewal (renewal.c) --------------------------------------------------------------------- */
+
+/* Starts successors of the zygotes that are to be replaced, where it may be now. True when it has
+ * to be called again after a while. */
+bool renewals_look(struct pool *pool);
+
+/* A cell of the zygote did what none should be able to do. */
+void renewal_suspect(struct zygote *zygote, const char *what);
+
+/* The successor takes over; or has ended instead. */
+void renewal_ready(struct environment *environment);
+void renewal_failed(struct environment *environment, const struct zygote *zygote);
 
 /* ---- The pool -------------------------------------------------------------------------------- */
 
@@ -265,6 +291,8 @@ struct pool_patience {
     uint64_t boot_ms;       /* LIMIT_ZYGOTE_BOOT_MS */
     uint64_t preload_ms;    /* LIMIT_ENVIRONMENT_PRELOAD_MS, for the start of one that preloads */
     uint64_t spare_keep_ms; /* LIMIT_ENVIRONMENT_SPARE_MS */
+    uint64_t renewal_ms;    /* LIMIT_ZYGOTE_RENEWAL_MS_MIN */
+    uint64_t tick_ms;       /* LIMIT_POOL_TICK_MS */
 };
 
 struct pool {
@@ -276,6 +304,7 @@ struct pool {
     bool is_warm;
     enum pool_jail_level require_jail;
     uint64_t memory_bytes_max;
+    uint64_t zygote_forks_max;
     uint64_t environment_bytes_max; /* of all zygotes but the base's */
     struct pool_patience patience;
     struct pool_info info;
@@ -295,6 +324,8 @@ struct pool {
     struct run_list ended; /* whose `done` is due */
 
     uv_timer_t soon;    /* runs on_soon from the loop */
+    uv_timer_t tick;    /* runs on_tick now and then, while something waits for its time */
+    unsigned handles;   /* not closed yet */
     bool is_settled;    /* closing, and everything has been told to end */
     struct err failure; /* why POOL_FAILED */
 

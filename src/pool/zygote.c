@@ -220,7 +220,7 @@ static int ready_take(struct zygote *zygote, struct span record)
     if (zygote->environment->is_base) {
         zygote->pool->info = read;
     }
-    environment_zygote_ready(zygote->environment);
+    environment_zygote_ready(zygote->environment, zygote);
     return 0;
 }
 

@@ -405,7 +405,7 @@ def test_the_description_names_the_right_python(vitrine: Program) -> None:
 
 def test_help(vitrine: Program) -> None:
     overview = vitrine("--help").stdout.decode()
-    for command in ("run", "stdio", "warmup", "version", "help", "completion"):
+    for command in ("run", "stdio", "warmup", "doctor", "version", "help", "completion"):
         assert f"  {command} " in overview
         text = vitrine("help", command)
         assert text.returncode == 0
@@ -427,3 +427,32 @@ def test_completion_in_bash(vitrine: Program) -> None:
     )
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "--timeout\nstdio\n"
+
+
+def test_doctor(vitrine: Program) -> None:
+    """A table for people, without colours in a pipe; the same as JSON; status 1 when it is bad."""
+    done = vitrine("doctor")
+    text = done.stdout.decode()
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "\x1b" not in text
+    for group in ("Programs", "A first run", "Jail", "System", "Packages"):
+        assert f"{group}\n" in text
+    assert "\nPrograms run. The jail reaches " in text
+    assert b"\x1b[32m" in vitrine("doctor", "--color", "always").stdout
+    found = json.loads(vitrine("doctor", "--json").stdout)
+    assert found["runs"] and found["start_us"] > 0 and found["run_us"] > 0
+    states = {(row["group"], row["name"]): row["state"] for row in found["findings"]}
+    assert states["Programs", "vitrine-cell"] == states["A first run", "Python"] == "ok"
+
+
+def test_doctor_where_nothing_works(vitrine: Program, tmp_path: Path) -> None:
+    done = vitrine("doctor", "--json", "--guest-dir", str(tmp_path))
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["runs"]) == (1, False)
+    assert any("core.cwasm" in row["text"] and "advice" in row for row in found["findings"])
+    (tmp_path / "core.cwasm").write_bytes(b"not machine code")
+    (tmp_path / "stdlib.img").write_bytes(b"not an image")
+    done = vitrine("doctor", "--guest-dir", str(tmp_path), "--cache-dir", "/proc/1\x1b[2J")
+    assert done.returncode == 1
+    assert b" no   6 * 7" in done.stdout and b"No program can be run.\n" in done.stdout
+    assert b"\x1b" not in done.stdout

@@ -315,6 +315,7 @@ static void an_interrupt_waits_for_the_answer(void **state)
     (void)state;
     struct run_request request = request_make("ask numpy\nspin");
     request.may_fetch = true;
+    request.limits.cancel_grace_ms = LIMIT_GRACE_MS_MAX;
     cleanup_seen struct seen seen;
     pool_start("ok", 1, 1);
     seen_init(&seen);

@@ -1,0 +1,78 @@
+"""Attack 23, continued: what one program learns of the interpreter that others are forked from, and
+programs that break out of it over and over.
+
+Expected: after --zygote-forks programs another interpreter, with a hash secret of its own, takes
+over, and no call waits or fails meanwhile. After a cell that did what none should be able to do,
+too; but however often that happens, interpreters do not boot without end.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from driver import Program
+from probe import call
+from target import Target, generations
+
+FORKS = 100
+TAKE_OVER_SECONDS_MAX = 10.0
+OUT = call("socket", 2, 1, 0)  # ends a cell with SIGSYS
+
+
+def zygotes(target: Target) -> set[int]:
+    """Interpreters that cells are forked from, now."""
+    return set(generations(target.pid)["zygote"])
+
+
+def wait_for_another(target: Target, before: set[int]) -> set[int]:
+    """Until one has taken over, and the old one has ended."""
+    deadline = time.monotonic() + TAKE_OVER_SECONDS_MAX
+    while not (now := zygotes(target)) or now & before:
+        assert time.monotonic() < deadline, (now, before)
+        time.sleep(0.02)
+    return now
+
+
+def test_another_interpreter_takes_over(tmp_path: Path, vitrine: Program) -> None:
+    with Target(tmp_path, vitrine, "--zygote-forks", str(FORKS)) as target:
+        before = zygotes(target)
+        target.server.send(target.server.call_message("import time; time.sleep(5); hash('x')", "l"))
+        hashes = []
+        for _ in range(FORKS + 20):
+            result = target.call("hash('x')")
+            assert result["status"] == "success", result
+            assert result["timings"]["queue_ms"] < 1000
+            hashes.append(result["return_value"])
+            if len(set(hashes)) > 1:
+                break
+            time.sleep(0.005)
+        deadline = time.monotonic() + TAKE_OVER_SECONDS_MAX
+        while (last := target.call("hash('x')")["return_value"]) == hashes[0]:
+            assert time.monotonic() < deadline
+        # The one that began before still runs, in a cell of the old one.
+        long_one = target.server.answer_to("l")["result"]["structuredContent"]
+        assert long_one["return_value"] == hashes[0] != last
+        wait_for_another(target, before)
+        target.check_unharmed()
+
+
+def test_a_cell_that_broke_out(broken_out: Target) -> None:
+    before = zygotes(broken_out)
+    assert broken_out.call(OUT)["status"] == "crash"
+    wait_for_another(broken_out, before)
+    broken_out.expect_clean()
+
+
+def test_cells_that_break_out_all_the_time(broken_out: Target) -> None:
+    """The second interpreter takes over at once; then there is a pause of ten seconds."""
+    seen = zygotes(broken_out)
+    deadline = time.monotonic() + 6
+    calls = 0
+    while time.monotonic() < deadline:
+        assert broken_out.call(f"print {calls}\n{OUT}")["stdout"] == f"{calls}\n"
+        broken_out.expect_clean()
+        seen |= zygotes(broken_out)
+        calls += 1
+    assert len(seen) == 2, seen
+    assert calls > 20
