@@ -190,6 +190,11 @@
 #define LIMIT_ZYGOTE_TASKS_MAX      4096U       /* RLIMIT_NPROC, in a user namespace */
 #define LIMIT_CELL_CPU_MARGIN_S     15ULL       /* RLIMIT_CPU beyond the wall time limit */
 
+/* A control group of all zygotes and cells (src/pool/cgroup.h). */
+#define LIMIT_CGROUP_TASKS_MAX 4096U        /* processes and threads */
+#define LIMIT_TOTAL_MEMORY_MAX (1024 * GIB) /* --total-memory */
+#define LIMIT_CGROUP_STALE_S   10 /* one that is empty and nobody's is removed when so old */
+
 /* The wasm rewriter (src/guest/dylink); most are what the engine itself takes. */
 #define LIMIT_WASM_MODULE_BYTES_MAX (256 * MIB)
 #define LIMIT_WASM_TYPES_MAX        1000000U

@@ -67,6 +67,16 @@ static int run_on_large_stack(struct job *job, struct err *err)
     return 0;
 }
 
+static int groups_join(const struct cell_options *options, struct err *err)
+{
+    for (size_t i = 0; i < options->group_count; i++) {
+        if (jail_join(options->groups[i], err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 int cell_main(int argc, char **argv, enum cell_jail jail)
 {
     struct job job = {.started_us = clock_monotonic_us(), .status = 1};
@@ -76,7 +86,8 @@ int cell_main(int argc, char **argv, enum cell_jail jail)
     /* One arena for both threads: a second would reserve 64 MiB of its own. */
     (void)mallopt(M_ARENA_MAX, 1);
     signals_prepare();
-    if (cell_options_parse(argc, argv, &options, &err) != 0 || jail_begin(&err) != 0) {
+    if (cell_options_parse(argc, argv, &options, &err) != 0 || groups_join(&options, &err) != 0 ||
+        jail_begin(&err) != 0) {
         log_error("%s", err.text);
         return err.code == ERR_USAGE ? 2 : 1;
     }

@@ -14,6 +14,7 @@ enum option_name {
     OPTION_COLD,
     OPTION_MODULES,
     OPTION_PRELOAD,
+    OPTION_JOIN,
 };
 
 static const struct option long_options[] = {
@@ -24,6 +25,7 @@ static const struct option long_options[] = {
     {"cold", no_argument, NULL, OPTION_COLD},
     {"modules", required_argument, NULL, OPTION_MODULES},
     {"preload", required_argument, NULL, OPTION_PRELOAD},
+    {"join", required_argument, NULL, OPTION_JOIN},
     {NULL, 0, NULL, 0},
 };
 
@@ -37,6 +39,15 @@ static int image_add(struct cell_options *options, const char *path, struct err 
         return err_set(err, ERR_LIMIT, "more than %u images", LIMIT_IMAGE_COUNT_MAX);
     }
     options->images[count] = path;
+    return 0;
+}
+
+static int group_add(struct cell_options *options, const char *path, struct err *err)
+{
+    if (options->group_count == CELL_GROUPS_MAX) {
+        return err_set(err, ERR_LIMIT, "more than %d control groups", CELL_GROUPS_MAX);
+    }
+    options->groups[options->group_count++] = path;
     return 0;
 }
 
@@ -64,6 +75,7 @@ static int option_apply(struct cell_options *options, int name, const char *valu
     case OPTION_COLD: options->guest.warm = 0; return 0;
     case OPTION_MODULES: options->guest.modules_path = value; return 0;
     case OPTION_PRELOAD: options->guest.preload = value; return 0;
+    case OPTION_JOIN: return group_add(options, value, err);
     default: return err_set(err, ERR_USAGE, "an unknown or incomplete option");
     }
 }
@@ -133,10 +145,10 @@ int cell_options_parse(int argc, char **argv, struct cell_options *out, struct e
         }
     }
     if (optind != argc || out->guest.core_path == NULL) {
-        return err_set(
-            err, ERR_USAGE,
-            "this program is started by vitrine: --core PATH --image "
-            "PATH... --memory-max BYTES [--modules FILE] [--preload NAMES] --warm|--cold");
+        return err_set(err, ERR_USAGE,
+                       "this program is started by vitrine: --core PATH --image "
+                       "PATH... --memory-max BYTES [--modules FILE] [--preload NAMES] [--join "
+                       "FILE...] --warm|--cold");
     }
     return paths_settle(out, err);
 }

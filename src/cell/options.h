@@ -6,13 +6,15 @@
 #include "base/limits.h"
 #include "guest/guest.h"
 
-enum { CELL_FOLDERS_MAX = 8 };
+enum { CELL_GROUPS_MAX = 3, CELL_FOLDERS_MAX = 8 };
 
 struct cell_options {
     struct guest_config guest; /* image_paths is `images`; all paths are free of links */
     const char *images[LIMIT_IMAGE_COUNT_MAX + 1];
     const char *folders[CELL_FOLDERS_MAX]; /* in which these files lie */
     size_t folder_count;
+    const char *groups[CELL_GROUPS_MAX]; /* cgroup.procs of each control group to enter */
+    size_t group_count;
 };
 
 /* Fills *out, which must stay where it is and is never freed. */

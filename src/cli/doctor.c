@@ -18,6 +18,11 @@ enum { REPORT_BYTES_MAX = 256 * 1024 };
 
 static const char build_advice[] = "run `make build`, or install Vitrine again";
 
+/* Each program has limits of its own all the same. */
+static const char delegate_advice[] =
+    "for limits on all programs together: systemd-run --user --scope -p Delegate=yes vitrine ..., "
+    "Delegate=yes in a service, or --cgroup DIR";
+
 struct doctor {
     const struct options *options;
     struct findings findings;
@@ -83,6 +88,22 @@ static void jail_add(struct doctor *doctor, const struct pool_jail *jail)
     }
 }
 
+static void cgroup_add(struct doctor *doctor, const struct pool_cgroup *cgroup)
+{
+    static const char *const names[] = {"memory", "processes", "processor share"};
+    struct findings *findings = &doctor->findings;
+    if (parts_cgroup(doctor->options) == NULL) {
+        findings_add(findings, "Control group", "all", FINDING_INFO, NULL, "none (--cgroup off)");
+        return;
+    }
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        bool is_there = (cgroup->limits & 1U << i) != 0;
+        findings_add(findings, "Control group", names[i], is_there ? FINDING_GOOD : FINDING_INFO,
+                     is_there ? NULL : delegate_advice, "%s",
+                     is_there ? cgroup->where : cgroup->reason);
+    }
+}
+
 /* ---- A first run ----------------------------------------------------------------------------- */
 
 static void on_closed(void *context)
@@ -112,6 +133,7 @@ static void on_done(void *context, const struct outcome *outcome)
                      outcome->error_message.base);
     }
     jail_add(doctor, &info.jail);
+    cgroup_add(doctor, &info.cgroup);
     pool_close(doctor->pool, on_closed, NULL);
 }
 
@@ -125,7 +147,8 @@ static int run_first(struct doctor *doctor, struct err *err)
                                        .guest_dir = doctor->parts.guest_dir,
                                        .cells_max = 1,
                                        .memory_bytes_max = LIMIT_MEMORY_BYTES_DEFAULT,
-                                       .require_jail = POOL_JAIL_NONE};
+                                       .require_jail = POOL_JAIL_NONE,
+                                       .cgroup = parts_cgroup(doctor->options)};
     struct pool_run *run;
     doctor->started_us = clock_monotonic_us();
     uv_loop_init(&doctor->loop);

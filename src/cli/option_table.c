@@ -285,6 +285,26 @@ const struct option_row option_rows[] = {
              "reach; seccomp, a filter of system calls without privileges; or whatever the system "
              "offers (default %s). `vitrine doctor` says what there is",
      .default_text = "seccomp"},
+    {.name = "cgroup",
+     .kind = OPTION_TEXT,
+     .argument = "auto|off|DIR",
+     .commands = COMMAND_STDIO | COMMAND_DOCTOR,
+     .has_variable = true,
+     .offset = AT(cgroup),
+     .help = "a control group for all programs together, with limits on memory and processes: "
+             "below our own where the system lets us make one, or below DIR, a folder of cgroup "
+             "version 2 (default %s)",
+     .default_text = "auto"},
+    {.name = "total-memory",
+     .kind = OPTION_BYTES,
+     .argument = "SIZE",
+     .commands = COMMAND_STDIO,
+     .has_variable = true,
+     .offset = AT(total_memory_bytes),
+     .min = 64 * MIB,
+     .max = LIMIT_TOTAL_MEMORY_MAX,
+     .help = "memory of all programs together, where there is a control group; past it, the "
+             "largest is ended (default: seven eighths of the machine's)"},
     {.name = "zygote-forks",
      .kind = OPTION_COUNT,
      .argument = "COUNT",

@@ -368,6 +368,7 @@ int options_parse(int argc, char **argv, struct options *out, struct err *err)
         .spare_cells = LIMIT_SPARE_CELLS_DEFAULT,
         .cells_max = LIMIT_CELLS_DEFAULT,
         .require_jail = POOL_JAIL_SECCOMP,
+        .cgroup = "auto",
         .drain_ms = LIMIT_DRAIN_MS_DEFAULT,
         .zygote_forks = LIMIT_ZYGOTE_FORKS_DEFAULT,
         .environment_memory_bytes = LIMIT_ENVIRONMENT_MEMORY_DEFAULT,

@@ -77,11 +77,13 @@ struct options {
     bool no_install;
     bool all; /* warmup of everything */
     uint64_t environment_memory_bytes;
-    int require_jail; /* enum pool_jail_level */
-    int color;        /* enum color_choice */
-    int return_mode;  /* enum result_mode */
-    int verbosity;    /* -q less than 0, -v more than 0 */
-    char **operands;  /* what follows the options; operands[operand_count] is NULL */
+    int require_jail;            /* enum pool_jail_level */
+    const char *cgroup;          /* auto, off, or a folder */
+    uint64_t total_memory_bytes; /* 0: the default */
+    int color;                   /* enum color_choice */
+    int return_mode;             /* enum result_mode */
+    int verbosity;               /* -q less than 0, -v more than 0 */
+    char **operands;             /* what follows the options; operands[operand_count] is NULL */
     int operand_count;
 };
 

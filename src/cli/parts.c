@@ -176,3 +176,8 @@ uint64_t parts_memory_bytes_max(const struct options *options)
                ? programs
                : LIMIT_MEMORY_BYTES_DEFAULT;
 }
+
+const char *parts_cgroup(const struct options *options)
+{
+    return strcmp(options->cgroup, "off") == 0 ? NULL : options->cgroup;
+}

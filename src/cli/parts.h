@@ -28,6 +28,9 @@ int parts_find(const struct options *options, struct parts *out, struct err *err
 struct packages_config parts_packages_config(const struct options *options,
                                              const struct parts *parts, struct pool *pool);
 
+/* What --cgroup asks of the pool: NULL for "off". */
+const char *parts_cgroup(const struct options *options);
+
 /* The largest memory limit that the pool has to allow: that of the user's programs, and that of our
  * own where packages may be installed. */
 uint64_t parts_memory_bytes_max(const struct options *options);

@@ -246,6 +246,8 @@ static int start_pool(struct server *server, const struct options *options, stru
                                  .zygote_forks_max = options->zygote_forks,
                                  .memory_bytes_max = parts_memory_bytes_max(options),
                                  .require_jail = (enum pool_jail_level)options->require_jail,
+                                 .cgroup = parts_cgroup(options),
+                                 .cgroup_memory_bytes = options->total_memory_bytes,
                                  .environment_memory_bytes = options->environment_memory_bytes};
     if (pool_new(&server->loop, &config, &server->pool, err) != 0) {
         return -1;

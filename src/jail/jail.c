@@ -123,6 +123,14 @@ static int limit_tasks(const struct jail_report *report, struct err *err)
 
 /* ---- The jail -------------------------------------------------------------------------------- */
 
+int jail_join(const char *procs_path, struct err *err)
+{
+    cleanup_fd int fd = open(procs_path, O_WRONLY | O_CLOEXEC);
+    return fd >= 0 && fd_write_full(fd, "0", 1) == 0
+               ? 0
+               : err_system(err, "entering the control group %s", procs_path);
+}
+
 int jail_begin(struct err *err)
 {
     if (die_with_parent(err) != 0 || limit_set(RLIMIT_CORE, "RLIMIT_CORE", 0, err) != 0 ||

@@ -26,6 +26,9 @@ struct jail_filter;
 int jail_filter_build(struct jail_filter **out, struct err *err);
 void jail_filter_free(struct jail_filter *filter);
 
+/* Enters a control group through its file cgroup.procs, with all children to come. */
+int jail_join(const char *procs_path, struct err *err);
+
 /* Dies with its parent, leaves no core; descriptors above JAIL_SOCKET_FD are closed and the
  * environment is empty. */
 int jail_begin(struct err *err);

@@ -13,9 +13,9 @@
 #include "base/limits.h"
 #include "base/log.h"
 
-/* The program, four options with a value, two for each image and one more, --warm, and the final
- * NULL. */
-enum { ARGS_MAX = 12 + 2 * LIMIT_IMAGE_COUNT_MAX };
+/* The program, four options with a value, two for each image and one more, --warm, two for each
+ * control group, and the final NULL. */
+enum { ARGS_MAX = 12 + 2 * LIMIT_IMAGE_COUNT_MAX + 2 * CGROUP_GROUPS_MAX };
 
 struct args {
     char *items[ARGS_MAX];
@@ -105,7 +105,19 @@ static int parts_check(const struct pool_config *config, struct err *err)
     return 0;
 }
 
-int args_new(const struct pool_config *config, char ***out, struct err *err)
+static int groups_add(struct args *args, const struct cgroup *cgroup, struct err *err)
+{
+    char path[LIMIT_PATH_BYTES_MAX];
+    for (unsigned i = 0; cgroup_join_path(cgroup, i, path); i++) {
+        if (add(args, err, "--join") != 0 || add(args, err, "%s", path) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int args_new(const struct pool_config *config, const struct cgroup *cgroup, char ***out,
+             struct err *err)
 {
     if (parts_check(config, err) != 0) {
         return -1;
@@ -118,7 +130,8 @@ int args_new(const struct pool_config *config, char ***out, struct err *err)
         add(args, err, "%s/core.cwasm", config->guest_dir) != 0 ||
         images_add(args, config->guest_dir, err) != 0 || add(args, err, "--memory-max") != 0 ||
         add(args, err, "%" PRIu64, config->memory_bytes_max) != 0 ||
-        add(args, err, config->warm ? "--warm" : "--cold") != 0) {
+        add(args, err, config->warm ? "--warm" : "--cold") != 0 ||
+        groups_add(args, cgroup, err) != 0) {
         args_free(args->items);
         return -1;
     }

@@ -3,10 +3,13 @@
 #define POOL_ARGS_H
 
 #include "base/err.h"
+#include "pool/cgroup.h"
 #include "pool/pool.h"
 
-/* Looks for the program, the core module and the images. *out is NULL-terminated and owned. */
-int args_new(const struct pool_config *config, char ***out, struct err *err);
+/* Looks for the program, the core module and the images. `cgroup` may be NULL. *out is
+ * NULL-terminated and owned. */
+int args_new(const struct pool_config *config, const struct cgroup *cgroup, char ***out,
+             struct err *err);
 
 /* Whether the folder of an environment has its files; ERR_MISSING. */
 int args_check_environment(const char *dir, struct err *err);

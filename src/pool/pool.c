@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -212,6 +213,7 @@ static void on_handle_closed(uv_handle_t *handle)
     void (*on_closed)(void *) = pool->on_closed;
     void *context = pool->on_closed_context;
     args_free(pool->args);
+    cgroup_end(pool->cgroup);
     free(pool);
     on_closed(context);
 }
@@ -244,6 +246,18 @@ static int config_check(const struct pool_config *config, struct err *err)
     return 0;
 }
 
+static int cgroup_prepare(struct pool *pool, const struct pool_config *config, struct err *err)
+{
+    struct pool_cgroup *info = &pool->info.cgroup;
+    if (cgroup_make(config->cgroup, config->cgroup_memory_bytes, &pool->cgroup, err) != 0) {
+        return -1;
+    }
+    info->limits = cgroup_limits(pool->cgroup);
+    snprintf(info->where, sizeof info->where, "%s", cgroup_where(pool->cgroup));
+    snprintf(info->reason, sizeof info->reason, "%s", cgroup_reason(pool->cgroup));
+    return 0;
+}
+
 int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **out, struct err *err)
 {
     if (config_check(config, err) != 0) {
@@ -253,7 +267,9 @@ int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **ou
     if (pool == NULL) {
         return err_set(err, ERR_MEMORY, "no memory for a pool");
     }
-    if (args_new(config, &pool->args, err) != 0) {
+    if ((config->cgroup != NULL && cgroup_prepare(pool, config, err) != 0) ||
+        args_new(config, pool->cgroup, &pool->args, err) != 0) {
+        cgroup_end(pool->cgroup);
         free(pool);
         return -1;
     }
@@ -283,6 +299,7 @@ int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **ou
     pool->base = environment_new_base(pool);
     if (pool->base == NULL) {
         args_free(pool->args);
+        cgroup_end(pool->cgroup);
         free(pool);
         return err_set(err, ERR_MEMORY, "no memory for a pool");
     }

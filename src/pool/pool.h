@@ -27,6 +27,8 @@
 struct pool;
 struct pool_run;
 
+enum { POOL_CGROUP_TEXT_MAX = 256 };
+
 struct pool_config {
     const char *cell_path;     /* the vitrine-cell program */
     const char *guest_dir;     /* folder with core.cwasm and *.img */
@@ -38,6 +40,9 @@ struct pool_config {
     uint64_t memory_bytes_max; /* ceiling of any request's memory limit */
     enum pool_jail_level require_jail; /* a zygote whose jail is less is not used */
     uint64_t environment_memory_bytes; /* budget of all zygotes but the base; 0: the default */
+    const char *cgroup;                /* "auto" or a folder: see pool/cgroup.h; NULL: none */
+    uint64_t
+        cgroup_memory_bytes;   /* of all processes together, where there is one; 0: the default */
     uint64_t zygote_forks_max; /* of one zygote, then another one takes over; 0: the default */
     bool is_shared; /* several clients that must not learn of each other: no two zygotes have the
                        same hash secret, so none starts from a snapshot */
@@ -104,6 +109,12 @@ struct run_events {
     void (*done)(void *context, const struct outcome *outcome);
 };
 
+struct pool_cgroup {
+    unsigned limits; /* bits of enum cgroup_limit (pool/cgroup.h) that hold */
+    char where[POOL_CGROUP_TEXT_MAX];
+    char reason[POOL_CGROUP_TEXT_MAX]; /* why the others do not */
+};
+
 /* What the base's zygote said of itself; empty strings until it is ready. `jail` is known a little
  * earlier, and also where it is not enough. */
 struct pool_info {
@@ -111,6 +122,7 @@ struct pool_info {
     char engine_version[64];
     uint64_t boot_us;
     struct pool_jail jail;
+    struct pool_cgroup cgroup;
     bool ready;
 };
 

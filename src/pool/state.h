@@ -20,6 +20,7 @@
 
 #include "base/buf.h"
 #include "base/limits.h"
+#include "pool/cgroup.h"
 #include "pool/pool.h"
 #include "pool/queue.h"
 #include "wire/wire.h"
@@ -298,7 +299,8 @@ struct pool_patience {
 struct pool {
     uv_loop_t *loop;
     enum pool_state state;
-    char **args; /* the base's command line, owned */
+    char **args;           /* the base's command line, owned */
+    struct cgroup *cgroup; /* owned; NULL: none */
     unsigned spare_cells;
     unsigned cells_max;
     bool is_warm;

@@ -210,7 +210,8 @@ static int jailed_take(struct zygote *zygote, struct span record)
 
 static int ready_take(struct zygote *zygote, struct span record)
 {
-    struct pool_info read = {.ready = true, .jail = zygote->pool->info.jail};
+    struct pool_info read = {
+        .ready = true, .jail = zygote->pool->info.jail, .cgroup = zygote->pool->info.cgroup};
     if (ready_read(record, &read) != 0 || zygote->is_ready || !zygote->is_jailed) {
         return -1;
     }
