@@ -18,8 +18,27 @@ _FORGET = (
 )
 
 
-def reseed() -> None:
-    """Reseed every generator that is there already. Modules imported later seed themselves."""
+_is_fresh = False
+
+
+def reseed_once() -> None:
+    """Reseed every generator that is there already, unless this process has done so.
+
+    Modules imported later seed themselves.
+    """
+    global _is_fresh
+    if not _is_fresh:
+        _is_fresh = True
+        _reseed()
+
+
+def share() -> None:
+    """Expect to be forked: what is fresh here will not be in each of the children."""
+    global _is_fresh
+    _is_fresh = False
+
+
+def _reseed() -> None:
     modules = sys.modules
     if "random" in modules:
         modules["random"].seed()

@@ -22,6 +22,14 @@ _ONLY_AST = 0x400
 _COROUTINE = 0x80
 
 
+# With what the last line of a program begins when it is for sure no expression of its own.
+_NO_EXPRESSION = (b"", b" ", b"\t", b"#", b"@", b")", b"]", b"}")
+_STATEMENTS = frozenset(
+    b"assert async break class continue def del elif else: except except: finally: for from global "
+    b"if import nonlocal pass raise return try: while with yield".split()
+)
+
+
 class Request:
     """A request's fields. Unknown fields are the host's business; limits it enforces itself."""
 
@@ -38,28 +46,36 @@ class Request:
         self.dependencies: list[str] = []
         self.resolved = ""
         for number, value in wire.fields(record):
-            if number == wire.REQUEST_CODE:
-                self.code = value
-            elif number == wire.REQUEST_FILENAME:
-                self.filename = value.decode("utf-8", "replace")
-            elif number == wire.REQUEST_GLOBALS:
-                self.globals_json = value
-            elif number == wire.REQUEST_ARG:
-                self.arguments.append(value.decode("utf-8", "surrogateescape"))
-            elif number == wire.REQUEST_ENV:
-                self.environment.append(value.decode("utf-8", "surrogateescape"))
-            elif number == wire.REQUEST_WANT_VALUE:
-                self.want_value = wire.number(value) != 0
-            elif number == wire.REQUEST_RESULT_BYTES:
-                self.result_bytes_max = wire.number(value)
-            elif number == wire.REQUEST_RECURSION:
-                self.recursion_limit = wire.number(value)
-            elif number == wire.REQUEST_NEEDS:
-                self.finds_needs = wire.number(value) != 0
-            elif number == wire.REQUEST_DEPENDENCY:
-                self.dependencies.append(value.decode("utf-8", "surrogateescape"))
-            elif number == wire.REQUEST_RESOLVED:
-                self.resolved = value.decode("utf-8", "replace")
+            if known := _FIELDS.get(number):
+                setattr(self, known[0], known[1](value))
+            elif known := _LISTS.get(number):
+                getattr(self, known).append(value.decode("utf-8", "surrogateescape"))
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
+def _truth(value: bytes) -> bool:
+    return wire.number(value) != 0
+
+
+# A table: most of a request's fields are the host's, and to pass over one should cost little.
+_FIELDS = {
+    wire.REQUEST_CODE: ("code", bytes),
+    wire.REQUEST_FILENAME: ("filename", _text),
+    wire.REQUEST_GLOBALS: ("globals_json", bytes),
+    wire.REQUEST_WANT_VALUE: ("want_value", _truth),
+    wire.REQUEST_RESULT_BYTES: ("result_bytes_max", wire.number),
+    wire.REQUEST_RECURSION: ("recursion_limit", wire.number),
+    wire.REQUEST_NEEDS: ("finds_needs", _truth),
+    wire.REQUEST_RESOLVED: ("resolved", _text),
+}
+_LISTS = {
+    wire.REQUEST_ARG: "arguments",
+    wire.REQUEST_ENV: "environment",
+    wire.REQUEST_DEPENDENCY: "dependencies",
+}
 
 
 class Loader:
@@ -84,6 +100,7 @@ class Loader:
 
 # What the module site adds to the builtins.
 _SITE_NAMES = (b"exit", b"quit", b"help", b"copyright", b"credits", b"license")
+_has_site_builtins = False
 
 
 def add_site_builtins() -> None:
@@ -91,8 +108,10 @@ def add_site_builtins() -> None:
 
     In a cold start this is left out for programs that do not mention it: the import is heavy.
     """
+    global _has_site_builtins
     import site
 
+    _has_site_builtins = True
     site.setquit()
     site.setcopyright()
     site.sethelper()
@@ -123,7 +142,7 @@ class Program:
         sys.argv = request.arguments or [self.filename]
         folder = self.filename.rpartition("/")[0] if self.filename[:1] == "/" else _getcwd()
         sys.path.insert(0, folder or "/")
-        if any(name in self.source for name in _SITE_NAMES):
+        if not _has_site_builtins and any(name in self.source for name in _SITE_NAMES):
             add_site_builtins()
         self.space["__loader__"] = self.loader
         self.space["__builtins__"] = sys.modules["builtins"]
@@ -135,6 +154,10 @@ class Program:
 
     def compile(self) -> None:
         """Compile to one code object; or to two, where the value of the second is wanted."""
+        if self.wants_value and not self.looks_for_imports:
+            self.codes = compile_lines(self.source, self.filename)
+            if self.codes:
+                return
         try:
             self.codes = self._compile()
         except SyntaxError as error:
@@ -278,6 +301,35 @@ def has_standard_imports(source: bytes) -> bool:
                 return False
         at = source.find(b"import", end)
     return True
+
+
+def compile_lines(source: bytes, filename: str) -> "list[CodeType]":
+    """Compile a source whose last line is an expression of its own; its code gives the value.
+
+    A syntax tree as objects costs more than the rest of a small program. Most can do without: what
+    precedes the last line compiles alone, so that no bracket, string or block is open, and so does
+    that line. Nothing is returned where this does not tell for sure what ``compile_tree`` would do.
+    """
+    text = source.rstrip(b" \n")
+    at = text.rfind(b"\n") + 1
+    head, last = text[:at], text[at:]
+    if (
+        last[:1] in _NO_EXPRESSION
+        or last.partition(b" ")[0] in _STATEMENTS
+        or last.partition(b" ")[2][:2] == b"= "
+        or any(mark in last for mark in (b";", b"\\"))
+        or any(mark in source for mark in (b"\r", b"\f", b"coding", b"__future__", b"\xef\xbb\xbf"))
+    ):
+        return []
+    try:
+        before = b"\n" * head.count(b"\n")
+        value = compile(before + last, filename, "eval", _TOP_LEVEL_AWAIT, True)
+        if not value.co_names and str in map(type, value.co_consts):
+            return []  # perhaps a lone string, which would be the module's docstring too
+        body = head.strip() and [compile(head, filename, "exec", _TOP_LEVEL_AWAIT, True)]
+        return [*body, value]
+    except Exception:  # whatever it is, it comes again where it is expected
+        return []
 
 
 def parse(source: bytes, filename: str) -> "AST":

@@ -5,14 +5,21 @@ they are first written, caches that are filled - is paid in the rehearsal. The h
 any run and throws its output away; here its traces are removed.
 """
 
+import gc
 import sys
 
-from vitrine import BUILTINS, report, runner
+from vitrine import BUILTINS, entropy, immortal, report, runner
 
 __builtins__ = BUILTINS
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, FunctionType
+
 _path = list(sys.path)
 _argv = list(sys.argv)
+_functions: "list[FunctionType]" = []
+_looks: list[int] = []
 
 
 def use_packages() -> None:
@@ -28,8 +35,10 @@ def use_packages() -> None:
         repr(frame[frame["value"] > 1].sort_values("other").describe())
 
 
-def rewind() -> None:
-    """Make the runner ready for its one true run."""
+def rewind(will_fork: bool) -> None:
+    """Make the runner ready for its one true run, in this process or in children of it."""
+    if will_fork:
+        entropy.share()
     runner.rewind()
     report.rewind()
     sys.path[:] = _path
@@ -37,3 +46,45 @@ def rewind() -> None:
     sys.modules["__main__"] = type(sys)("__main__")
     if linecache := sys.modules.get("linecache"):
         linecache.cache.clear()
+
+
+def look_at_code() -> None:
+    """Note what all code looks like, before a rehearsal that is followed by ``gather_code``."""
+    gc.unfreeze()  # what is frozen is in no list of objects
+    _functions[:] = [thing for thing in gc.get_objects() if type(thing) is type(share)]
+    _looks[:] = map(_look, _functions)
+
+
+def gather_code() -> None:
+    """Put the code that the rehearsal has run together, where the heap grows.
+
+    The interpreter counts in the code that it runs, so a cell has to copy every page on which some
+    of it lies: a function here and a function there, as their modules were loaded.
+    """
+    copies = {}
+    for function, look in zip(_functions, _looks, strict=True):
+        if _look(function) != look:
+            code = function.__code__
+            if code not in copies:
+                copies[code] = _copy(code)
+            function.__code__ = copies[code]
+    _functions.clear()
+    _looks.clear()
+
+
+def _look(function: "FunctionType") -> int:
+    return hash(function.__code__._co_code_adaptive)
+
+
+def _copy(code: "CodeType") -> "CodeType":
+    constants = [_copy(part) if isinstance(part, type(code)) else part for part in code.co_consts]
+    return code.replace(co_consts=tuple(constants))
+
+
+def share() -> None:
+    """Make what is there cheap to share with children."""
+    gc.unfreeze()
+    gc.collect()
+    immortal.make_immortal()
+    gc.collect()  # what that took; free pieces that types keep for themselves go as well
+    gc.freeze()

@@ -60,10 +60,6 @@ def prepare(warm: bool) -> None:
     if warm:
         _warm_up()
         gc.collect()
-        if sys.platform == "emscripten":  # elsewhere, in a test, there is no host to do it
-            from vitrine import immortal
-
-            immortal.make_immortal()
     repair.remember()
     gc.freeze()  # the collector then leaves alone what is there, and the pages it lies on
 
@@ -163,7 +159,7 @@ def rewind() -> None:
 
 
 def _steps() -> "Generator[Step, Came, None]":
-    entropy.reseed()
+    entropy.reseed_once()
     program = None
     codes = []
     need = None

@@ -4,6 +4,7 @@ The numbers are those of ``src/wire/wire.h``; a test compares the two. A record 
 fields: u8 field number, u32 length (little-endian), bytes.
 """
 
+from _struct import Struct
 from posix import read as _read
 from posix import write as _write
 
@@ -64,7 +65,7 @@ FETCH_REFUSED = 2
 FETCH_FAILED = 3
 FETCH_OFFLINE = 4
 
-_HEADER_BYTES = 5
+_HEADER = Struct("<BI")
 _READ_BYTES_FIRST = 1 << 14
 _READ_BYTES_MAX = 1 << 22
 _STATUS_BYTES = 4
@@ -122,13 +123,16 @@ def fields(record: bytes) -> list[tuple[int, bytes]]:
     """Decode a record into its fields, in order."""
     found = []
     at = 0
-    while at < len(record):
-        value_at = at + _HEADER_BYTES
-        end = value_at + int.from_bytes(record[at + 1 : value_at], "little")
-        if value_at > len(record) or end > len(record):
+    size = len(record)
+    while at < size:
+        if at + _HEADER.size > size:
             raise RecordError("a field reaches past the end of its record")
-        found.append((record[at], record[value_at:end]))
-        at = end
+        kind, value_bytes = _HEADER.unpack_from(record, at)
+        at += _HEADER.size
+        if value_bytes > size - at:
+            raise RecordError("a field reaches past the end of its record")
+        found.append((kind, record[at : at + value_bytes]))
+        at += value_bytes
     return found
 
 

@@ -226,7 +226,8 @@
 #define LIMIT_GUEST_STACK_BYTES       (64 * MIB)
 #define LIMIT_GUEST_TABLE_ENTRIES_MAX (4U << 20) /* functions that have an address */
 #define LIMIT_INSTANCES_MAX           (LIMIT_MODULES_MAX + 8U)
-#define LIMIT_HOST_CALL_DEPTH         4000U /* guest calls host calls guest */
+#define LIMIT_HOST_CALL_DEPTH         4000U    /* guest calls host calls guest */
+#define LIMIT_HEAP_HOLES_MAX          4000000U /* that are filled before a zygote forks */
 
 /* libffi (src/guest/abi/ffi.c). */
 #define LIMIT_FFI_ARGUMENTS_MAX 1024U  /* as ctypes has it */

@@ -268,7 +268,7 @@ static bool is_needed_now(int socket_fd)
 static void rehearse(const struct life *life)
 {
     struct err err;
-    if (guest_rehearse(life->guest, &err) != 0) {
+    if (guest_rehearse(life->guest, false, &err) != 0) {
         log_error("%s", err.text);
         _exit(STATUS_NOT_REHEARSED);
     }

@@ -12,6 +12,7 @@
 #include "guest/abi/timezone.h"
 #include "guest/dylink/loader.h"
 #include "guest/guest.h"
+#include "guest/heap.h"
 #include "guest/run.h"
 #include "guest/state.h"
 #include "guest/trampoline.h"
@@ -21,13 +22,15 @@
 /* Of the names of modules, and the commas between them. */
 #define PRELOAD_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.,"
 
-enum { IMAGES_MAX = 8, PATH_BYTES_MAX = 4096 };
+enum { IMAGES_MAX = 8, PATH_BYTES_MAX = 4096, REHEARSALS = 4 };
 
 static const char *const exports[GUEST_FUNCTION_COUNT] = {
     [GUEST_CALL_CTORS] = "__wasm_call_ctors",
     [GUEST_MALLOC] = "malloc",
     [GUEST_FREE] = "free",
     [GUEST_MEMALIGN] = "memalign",
+    [GUEST_MALLINFO] = "mallinfo",
+    [GUEST_SBRK] = "sbrk",
     [GUEST_DL_SETERR] = "__dl_seterr",
     [GUEST_PYINITCONFIG_CREATE] = "PyInitConfig_Create",
     [GUEST_PYINITCONFIG_FREE] = "PyInitConfig_Free",
@@ -467,6 +470,44 @@ static int runner_start(struct guest *guest, struct err *err)
     return 0;
 }
 
+/* Calls a function of the rehearsal's that takes nothing. */
+static int rehearsal_call(struct guest *guest, const char *name, struct err *err)
+{
+    uint32_t function = 0;
+    uint32_t done = 0;
+    if (function_find(guest, "vitrine.rehearsal", name, &function, err) != 0 ||
+        guest_call(guest, GUEST_PYOBJECT_CALLNOARGS, &function, 1, &done, err) != 0) {
+        return -1;
+    }
+    if (done == 0) {
+        (void)guest_call(guest, GUEST_PYERR_PRINT, NULL, 0, NULL, err);
+        return err_set(err, ERR_FORMAT, "the runner fails at vitrine.rehearsal.%s", name);
+    }
+    return 0;
+}
+
+static int rehearse_often(struct guest *guest, int count, struct err *err)
+{
+    int result = 0;
+    for (int i = 0; result == 0 && i < count; i++) {
+        result = guest_rehearse(guest, true, err);
+    }
+    return result;
+}
+
+/* What children will find done. The first runs fill caches, and the interpreter rewrites the code
+ * that it runs until it is settled; after that, what is there is made cheap to share. */
+static int share_prepare(struct guest *guest, struct err *err)
+{
+    return rehearse_often(guest, 1, err) != 0 || rehearsal_call(guest, "look_at_code", err) != 0 ||
+                   rehearse_often(guest, 1, err) != 0 || heap_fill(guest, err) != 0 ||
+                   rehearsal_call(guest, "gather_code", err) != 0 || heap_fill(guest, err) != 0 ||
+                   rehearse_often(guest, REHEARSALS, err) != 0 ||
+                   rehearsal_call(guest, "share", err) != 0
+               ? -1
+               : heap_fill(guest, err);
+}
+
 /* "3.14.0 (main, ...)": the first word. */
 static int version_read(struct guest *guest, struct err *err)
 {
@@ -538,8 +579,7 @@ int guest_boot(struct guest *guest, struct err *err)
         runner_start(guest, err) != 0) {
         return err_prefix(err, "starting the runner");
     }
-    /* The first run of all fills caches that every cell then finds filled. */
-    return guest->is_warm ? guest_rehearse(guest, err) : 0;
+    return guest->is_warm ? share_prepare(guest, err) : 0;
 }
 
 int guest_settle(struct guest *guest, struct err *err)

@@ -10,6 +10,7 @@
 #ifndef GUEST_GUEST_H
 #define GUEST_GUEST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -83,10 +84,11 @@ void guest_run(struct guest *guest, struct span request, const struct guest_sink
 
 /*
  * Runs a small program of the host's own and throws what it says away, so that the first run finds
- * its pages and caches warm. For a warm guest that has time before its request. -1 when the guest
- * is not fit to be used any more.
+ * its pages and caches warm. For a warm guest that has time before its request. The run need not
+ * reseed randomness then, unless the process will fork. -1 when the guest is not fit to be used any
+ * more.
  */
-int guest_rehearse(struct guest *guest, struct err *err);
+int guest_rehearse(struct guest *guest, bool will_fork, struct err *err);
 
 /* Asks for a KeyboardInterrupt as soon as the interpreter looks. Async-signal-safe; callable from
  * a signal handler while guest_run is under way. */

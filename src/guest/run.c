@@ -261,7 +261,7 @@ static int rehearsal_request(struct buf *record)
                : 0;
 }
 
-int guest_rehearse(struct guest *guest, struct err *err)
+int guest_rehearse(struct guest *guest, bool will_fork, struct err *err)
 {
     static const struct guest_sink nowhere = {.output = drop_output, .result = drop_result};
     const uint64_t memory_bytes_max = guest->memory_bytes_max;
@@ -283,7 +283,10 @@ int guest_rehearse(struct guest *guest, struct err *err)
     guest->result_written = false;
     guest->limits_hit = 0;
     guest->memory_bytes_max = memory_bytes_max;
-    if (guest_call(guest, GUEST_PYOBJECT_CALLNOARGS, &guest->rewind_function, 1, &done, err) != 0) {
+    const uint32_t truth = will_fork ? 1 : 0;
+    uint32_t args[] = {guest->rewind_function, 0};
+    if (guest_call(guest, GUEST_PYBOOL_FROMLONG, &truth, 1, &args[1], err) != 0 ||
+        guest_call(guest, GUEST_PYOBJECT_CALLONEARG, args, 2, &done, err) != 0) {
         return -1;
     }
     return done != 0 ? 0 : err_set(err, ERR_TRAP, "the rehearsal left something behind");

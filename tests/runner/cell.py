@@ -22,7 +22,7 @@ from records import LIMITS, ROOT, Came, decode, request, wire
 REQUEST, STDOUT, STDERR, RESULT, END = 1, 16, 17, 18, 19
 FORK, INTERRUPT, KILL = 32, 33, 34
 DISPLAY = 21
-READY, FATAL, EXITED = 48, 49, 50
+READY, FATAL, EXITED, JAILED = 48, 49, 50, 51
 
 RETURNED, LEFT, TRAPPED, LIMIT, PROTOCOL = range(5)
 LIMIT_MEMORY, LIMIT_OUTPUT = 1, 2
@@ -154,6 +154,19 @@ class Cell:
         return got != b""
 
 
+def _children(pid: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found += map(int, (task / "children").read_text(encoding="ascii").split())
+    return found
+
+
+def _private_kib(pid: int) -> int:
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    rows = [line.split() for line in rollup.splitlines() if line.startswith("Private_")]
+    return sum(int(row[1]) for row in rows)
+
+
 class Zygote:
     """A ``vitrine-cell``, booted: cold, warm, or warm with cells that rehearse."""
 
@@ -183,6 +196,8 @@ class Zygote:
         )
         theirs.close()
         try:
+            kind, payload = self._receive(READY_S)
+            assert kind == JAILED, f"{payload!r} {log.read_text()}"
             kind, payload = self._receive(READY_S)
             assert kind == READY, f"{payload!r} {log.read_text()}"
         except BaseException:
@@ -223,6 +238,13 @@ class Zygote:
         if self.rehearses:
             time.sleep(REHEARSAL_S)
         return Cell(self, self._number, ours)
+
+    def private_kib(self) -> list[int]:
+        """Memory that each of the cells shares with nobody, in KiB; the system must let us look."""
+        cells = _children(self._pid)
+        while below := _children(cells[0]):
+            cells = below
+        return [_private_kib(cell) for cell in cells]
 
     def run(self, case: Case) -> Run:
         """Run one case in a fresh cell."""

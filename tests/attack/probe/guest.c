@@ -99,9 +99,10 @@ int guest_settle(struct guest *guest, struct err *err)
     return 0;
 }
 
-int guest_rehearse(struct guest *guest, struct err *err)
+int guest_rehearse(struct guest *guest, bool will_fork, struct err *err)
 {
     (void)guest;
+    (void)will_fork;
     (void)err;
     return 0;
 }
