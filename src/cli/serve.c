@@ -169,6 +169,13 @@ static bool is_congested(void *context)
     return stdio_is_congested(server->stdio);
 }
 
+/* A program whose answer nobody reads would only fill this process's memory. */
+static void on_congested(void *context, bool is_congested)
+{
+    struct server *server = context;
+    pool_hold(server->pool, is_congested);
+}
+
 static void on_ready(void *context, const struct err *err)
 {
     struct server *server = context;
@@ -261,8 +268,11 @@ static int start(struct server *server, const struct options *options, struct er
 {
     struct mcp_events events = {
         .context = server, .send = send_message, .is_congested = is_congested, .idle = on_idle};
-    struct stdio_events transport = {
-        .context = server, .message = on_message, .oversized = on_oversized, .ended = on_ended};
+    struct stdio_events transport = {.context = server,
+                                     .message = on_message,
+                                     .oversized = on_oversized,
+                                     .congested = on_congested,
+                                     .ended = on_ended};
     if (start_pool(server, options, err) != 0) {
         return -1;
     }

@@ -58,7 +58,7 @@ static void refill(struct pool *pool, bool only_bare)
 
 static bool has_room(const struct pool *pool)
 {
-    return pool->state == POOL_OPEN && pool->running_count < pool->cells_max;
+    return pool->state == POOL_OPEN && !pool->is_held && pool->running_count < pool->cells_max;
 }
 
 /* Gives a run its cell. A request may be on its way before its cell is forked: the socket keeps it.
@@ -87,6 +87,15 @@ static void dispatch(struct pool *pool)
         dispatch_run(pool, run);
     }
     refill(pool, true);
+}
+
+void pool_hold(struct pool *pool, bool is_held)
+{
+    const bool goes_on = pool->is_held && !is_held;
+    pool->is_held = is_held;
+    if (goes_on) {
+        dispatch(pool);
+    }
 }
 
 void pool_run_ended(struct pool *pool)

@@ -147,6 +147,10 @@ int pool_warm(struct pool *pool, const struct pool_environment *environment, str
  * comes, with status OUTCOME_CANCELLED. */
 void pool_run_cancel(struct pool_run *run);
 
+/* While a pool is held no run is started, and those that have started go on. For a caller that
+ * cannot pass outcomes on at the moment. */
+void pool_hold(struct pool *pool, bool is_held);
+
 /* Takes no new runs from now on (pool_run answers -1 with ERR_GONE), ends those that wait with
  * OUTCOME_REFUSED, and calls `drained` (may be NULL) once, from the loop, when none runs any more.
  * After pool_close it is not called. */

@@ -334,6 +334,7 @@ struct pool {
     void (*on_ready)(void *context, const struct err *err);
     void *on_ready_context;
     bool is_draining;                  /* no new runs */
+    bool is_held;                      /* no run leaves the queue */
     void (*on_drained)(void *context); /* NULL when it was told */
     void *on_drained_context;
     void (*on_closed)(void *context);

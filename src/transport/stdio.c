@@ -37,6 +37,7 @@ struct stdio {
     bool is_closing;
     bool is_skipping; /* inside a line that is too long */
     bool write_failed;
+    bool has_told_congestion;
     struct buf line; /* the beginning of a line whose end has not come */
     size_t writes;   /* under way */
     unsigned open_handles;
@@ -279,6 +280,15 @@ bool stdio_is_congested(const struct stdio *stdio)
            uv_stream_get_write_queue_size(&stdio->out.stream) > LIMIT_WRITE_QUEUE_BYTES_MAX;
 }
 
+static void tell_congestion(struct stdio *stdio)
+{
+    bool is_congested = stdio_is_congested(stdio);
+    if (is_congested != stdio->has_told_congestion && !stdio->is_closing) {
+        stdio->has_told_congestion = is_congested;
+        stdio->events.congested(stdio->events.context, is_congested);
+    }
+}
+
 static void on_written(uv_write_t *request, int status)
 {
     struct write *write = (struct write *)request;
@@ -293,6 +303,7 @@ static void on_written(uv_write_t *request, int status)
         finish_closing(stdio);
     } else if (!stdio->write_failed && !stdio_is_congested(stdio)) {
         start_reading(stdio);
+        tell_congestion(stdio);
     }
 }
 
@@ -330,6 +341,7 @@ void stdio_send(struct stdio *stdio, struct buf *message)
         on_written(&write->request, failed);
     } else if (stdio_is_congested(stdio)) {
         stop_reading(stdio);
+        tell_congestion(stdio);
     }
 }
 

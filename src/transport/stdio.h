@@ -5,7 +5,8 @@
  * Pipes, sockets and terminals are read as they come; a file is read in turns of the loop. A line
  * of more than LIMIT_MESSAGE_BYTES_MAX is skipped to its end in bounded memory and reported.
  * Messages are written in the order they were given. While more than LIMIT_WRITE_QUEUE_BYTES_MAX
- * wait for a slow reader, nothing is read.
+ * wait for a slow reader, nothing is read; what was read before may still have large answers, so
+ * whoever makes them is told.
  */
 #ifndef TRANSPORT_STDIO_H
 #define TRANSPORT_STDIO_H
@@ -25,6 +26,8 @@ struct stdio_events {
     void (*message)(void *context, struct span line);
     /* A line was too long and has been dropped. */
     void (*oversized)(void *context);
+    /* The output is congested, or no longer. From inside stdio_send, or from the loop. */
+    void (*congested)(void *context, bool is_congested);
     /* Input has ended (has_failed: and the client reads no more). At most once each way. */
     void (*ended)(void *context, bool has_failed);
 };

@@ -101,6 +101,12 @@ int pool_warm(struct pool *pool, const struct pool_environment *environment, str
     return 0;
 }
 
+void pool_hold(struct pool *pool, bool is_held)
+{
+    (void)pool;
+    (void)is_held;
+}
+
 void pool_drain(struct pool *pool, void (*drained)(void *context), void *context)
 {
     (void)context;

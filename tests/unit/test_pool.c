@@ -247,6 +247,31 @@ static void cancel_takes_a_run_from_the_queue(void **state)
     pool_end();
 }
 
+static void a_held_pool_starts_nothing(void **state)
+{
+    (void)state;
+    pool_start("ok", 1, 1);
+    assert_next_run_is_clean();
+    pool_hold(pool, true);
+    struct run_request request = request_make("print a");
+    cleanup_seen struct seen seen;
+    cleanup_seen struct seen cancelled;
+    seen_init(&seen);
+    seen_init(&cancelled);
+    run_start(&request, &seen);
+    run_start(&request, &cancelled);
+    loop_for(100);
+    assert_false(seen.is_done);
+    pool_run_cancel(cancelled.run);
+    loop_until(&cancelled.is_done);
+    assert_int_equal(cancelled.outcome.status, OUTCOME_CANCELLED);
+    pool_hold(pool, false);
+    loop_until(&seen.is_done);
+    assert_int_equal(seen.outcome.status, OUTCOME_SUCCESS);
+    assert_text(&seen.out, "a\n");
+    pool_end();
+}
+
 /* ---- Many runs ------------------------------------------------------------------------------- */
 
 static unsigned runs_done;
@@ -595,6 +620,7 @@ int main(int argc, char **argv)
         pool_test(cancel_ends_a_run),
         pool_test(cancel_ends_a_grace),
         pool_test(cancel_takes_a_run_from_the_queue),
+        pool_test(a_held_pool_starts_nothing),
         pool_test(many_runs_share_few_cells),
         pool_test(queue_is_bounded),
         pool_test(a_killed_zygote_is_replaced),

@@ -25,6 +25,8 @@ struct host {
     size_t longest;
     unsigned oversized;
     unsigned ended;
+    unsigned congestions; /* how often it began */
+    bool is_congested;
     bool failed;
     bool closed;
 };
@@ -47,6 +49,14 @@ static void on_oversized(void *context)
     host.oversized++;
 }
 
+static void on_congested(void *context, bool is_congested)
+{
+    (void)context;
+    assert_int_equal(is_congested, !host.is_congested);
+    host.is_congested = is_congested;
+    host.congestions += is_congested ? 1 : 0;
+}
+
 static void on_ended(void *context, bool has_failed)
 {
     (void)context;
@@ -64,8 +74,10 @@ static void on_closed(void *context)
 static void open_host(int in_fd, int out_fd)
 {
     struct err err;
-    struct stdio_events events = {
-        .message = on_message, .oversized = on_oversized, .ended = on_ended};
+    struct stdio_events events = {.message = on_message,
+                                  .oversized = on_oversized,
+                                  .congested = on_congested,
+                                  .ended = on_ended};
     host = (struct host){0};
     buf_init(&host.lines, 1 << 20);
     uv_loop_init(&host.loop);
@@ -202,6 +214,7 @@ static void order_is_kept_for_a_slow_reader(void **state)
         stdio_send(host.stdio, &message);
     }
     assert_true(stdio_is_congested(host.stdio));
+    assert_true(host.is_congested);
     /* Nothing is read while so much waits. */
     assert_int_equal(write(in[1], "later\n", 6), 6);
     for (unsigned i = 0; i < 5; i++) {
@@ -225,6 +238,8 @@ static void order_is_kept_for_a_slow_reader(void **state)
     uv_run(&host.loop, UV_RUN_NOWAIT);
     assert_int_equal(expected, 100);
     assert_int_equal(host.line_count, 1);
+    assert_false(host.is_congested);
+    assert_int_equal(host.congestions, 1);
     close_host();
     close(in[1]);
     close(out[0]);
