@@ -157,17 +157,23 @@
 #define LIMIT_REHEARSAL_DELAY_MS 5
 
 /* The pool. */
-#define LIMIT_SPARE_CELLS_DEFAULT 2U
-#define LIMIT_CELLS_DEFAULT       16U /* --max-cells: runs at the same time */
-#define LIMIT_CELLS_MAX           256U
-#define LIMIT_QUEUE_MAX           1024U  /* runs that wait; of one client: --client-queue */
-#define LIMIT_RETRY_MS_MIN        100ULL /* what "busy" tells to wait */
-#define LIMIT_RETRY_MS_MAX        60000ULL
-#define LIMIT_QUEUE_BYTES_MAX     (256 * MIB) /* requests that wait, together */
-#define LIMIT_SPARE_CELLS_MAX     64U
-#define LIMIT_SPARE_DEATHS_MAX    5U      /* in a row; then cells are forked on demand alone */
-#define LIMIT_POOL_TICK_MS        1000ULL /* what has no hurry is looked at so often */
-#define LIMIT_GRACE_MS_MAX        10000ULL
+#define LIMIT_SPARE_CELLS_DEFAULT  2U
+#define LIMIT_CELLS_DEFAULT        16U /* --max-cells: runs at the same time */
+#define LIMIT_CELLS_MAX            256U
+#define LIMIT_QUEUE_MAX            1024U  /* runs that wait; of one client: --client-queue */
+#define LIMIT_RETRY_MS_MIN         100ULL /* what "busy" tells to wait */
+#define LIMIT_RETRY_MS_MAX         60000ULL
+#define LIMIT_QUEUE_BYTES_MAX      (256 * MIB) /* requests that wait, together */
+#define LIMIT_SPARE_CELLS_MAX      64U
+#define LIMIT_SPARE_MEMORY_DEFAULT (64 * MIB) /* --spare-memory: of those beyond --spare-cells */
+#define LIMIT_SPARE_MEMORY_MAX     (64 * GIB)
+#define LIMIT_SPARE_BYTES_GUESS    (1 * MIB) /* of one, until it is measured */
+#define LIMIT_SPARE_WINDOW_MS      20ULL     /* runs that begin within it begin at the same time */
+#define LIMIT_SPARE_HALF_LIFE_MS   10000ULL  /* then half as many are kept */
+#define LIMIT_SPARE_MEASURE_MS     500ULL    /* a spare cell so old has rehearsed */
+#define LIMIT_SPARE_DEATHS_MAX     5U        /* in a row; then cells are forked on demand alone */
+#define LIMIT_POOL_TICK_MS         1000ULL   /* what has no hurry is looked at so often */
+#define LIMIT_GRACE_MS_MAX         10000ULL
 
 /* A zygote and its cells. */
 #define LIMIT_ZYGOTE_BOOT_MS        60000ULL

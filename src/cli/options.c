@@ -369,6 +369,7 @@ int options_parse(int argc, char **argv, struct options *out, struct err *err)
         .cells_max = LIMIT_CELLS_DEFAULT,
         .require_jail = POOL_JAIL_SECCOMP,
         .cgroup = "auto",
+        .spare_bytes = LIMIT_SPARE_MEMORY_DEFAULT,
         .drain_ms = LIMIT_DRAIN_MS_DEFAULT,
         .zygote_forks = LIMIT_ZYGOTE_FORKS_DEFAULT,
         .environment_memory_bytes = LIMIT_ENVIRONMENT_MEMORY_DEFAULT,

@@ -61,6 +61,7 @@ struct options {
     uint64_t cells_max;
     uint64_t client_cells; /* 0: all */
     uint64_t client_queue; /* 0: all there may be */
+    uint64_t spare_bytes;
     uint64_t drain_ms;
     uint64_t zygote_forks;
     const char *cell_path;

@@ -250,6 +250,7 @@ static int start_pool(struct server *server, const struct options *options, stru
                                  .client_cells_max = (unsigned)options->client_cells,
                                  .client_queue_max = (unsigned)options->client_queue,
                                  .warm = true,
+                                 .spare_bytes_max = options->spare_bytes,
                                  .zygote_forks_max = options->zygote_forks,
                                  .memory_bytes_max = parts_memory_bytes_max(options),
                                  .require_jail = (enum pool_jail_level)options->require_jail,

@@ -203,7 +203,7 @@ static void spare_died(struct cell *cell)
 {
     cell_retire(cell);
     kill_now(cell);
-    environment_spare_died(cell->environment);
+    spares_died(cell->environment);
 }
 
 void cell_gone(struct cell *cell, const int *wait_status, const char *breakage)

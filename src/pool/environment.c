@@ -8,9 +8,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "pool/args.h"
+#include "pool/measure.h"
 #include "pool/state.h"
-
-enum { STATM_BYTES_MAX = 256 };
 
 static void on_timer(uv_timer_t *timer);
 
@@ -149,9 +148,20 @@ static void start_later(struct environment *environment)
     (void)uv_timer_start(&environment->timer, on_timer, backoff_ms(environment->deaths), 0);
 }
 
+/* The list has the base, then the others, those used last first. */
+static void touch(struct environment *environment)
+{
+    struct pool *pool = environment->pool;
+    environment->used_us = clock_monotonic_us();
+    if (!environment->is_base) {
+        TAILQ_REMOVE(&pool->environments, environment, link);
+        TAILQ_INSERT_AFTER(&pool->environments, pool->base, environment, link);
+    }
+}
+
 int environment_want(struct environment *environment, struct err *err)
 {
-    environment->used_us = clock_monotonic_us();
+    touch(environment);
     if (environment->state != ENVIRONMENT_IDLE) {
         return 0;
     }
@@ -253,92 +263,15 @@ struct cell *environment_spare(const struct environment *environment)
     return NULL;
 }
 
-/* How long its spare cells are still to be kept. */
-static uint64_t keep_ms(const struct environment *environment)
-{
-    uint64_t idle_ms = (clock_monotonic_us() - environment->used_us) / 1000;
-    uint64_t keep = environment->pool->patience.spare_keep_ms;
-    return environment->run_count > 0 ? keep : idle_ms < keep ? keep - idle_ms : 0;
-}
-
-/* The base has as many as are configured, always. The others have them while they are in use, and
- * all together not more than a pool may be told to keep. */
-static bool has_too_few(const struct environment *environment)
-{
-    const struct pool *pool = environment->pool;
-    return environment->spare_count < pool->spare_cells &&
-           environment->spare_deaths < LIMIT_SPARE_DEATHS_MAX &&
-           (environment->is_base ||
-            (pool->spare_count < LIMIT_SPARE_CELLS_MAX && keep_ms(environment) > 0));
-}
-
-void environment_refill(struct environment *environment)
-{
-    while (environment->state == ENVIRONMENT_READY && has_too_few(environment)) {
-        if (cell_new(environment->pool, environment->zygote) == NULL) {
-            return;
-        }
-        if (!environment->is_base && !uv_is_active((uv_handle_t *)&environment->timer)) {
-            (void)uv_timer_start(&environment->timer, on_timer, keep_ms(environment), 0);
-        }
-    }
-}
-
-void environment_retire_spares(struct environment *environment)
-{
-    struct cell *cell;
-    while ((cell = environment_spare(environment)) != NULL) {
-        cell_retire(cell);
-    }
-}
-
-void environment_spare_died(struct environment *environment)
-{
-    environment->spare_deaths++;
-    if (environment->spare_deaths == LIMIT_SPARE_DEATHS_MAX) {
-        log_warning("spare sandbox processes die before they are used; none are made ahead now");
-    }
-    pool_settle_soon(environment->pool);
-}
-
 static void on_timer(uv_timer_t *timer)
 {
     struct environment *environment = timer->data;
     if (environment->state == ENVIRONMENT_STARTING) {
         environment_start(environment);
-    } else if (keep_ms(environment) > 0) {
-        (void)uv_timer_start(timer, on_timer, keep_ms(environment), 0);
-    } else {
-        environment_retire_spares(environment);
     }
 }
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
-
-/*
- * What would be free without this zygote: its anonymous pages. What it has of files is shared with
- * the others, or can be read again. From /proc/PID/statm, "size resident shared ..." in pages,
- * where "resident" without "shared" is just that; unlike smaps it costs nothing to make, and may be
- * read although the process is not dumpable.
- */
-static uint64_t zygote_memory(const struct zygote *zygote)
-{
-    char path[64];
-    cleanup_buf struct buf text;
-    buf_init(&text, STATM_BYTES_MAX);
-    snprintf(path, sizeof path, "/proc/%d/statm", zygote->pid);
-    if (fd_read_file(path, &text, NULL) != 0 || buf_append_char(&text, '\0') != 0) {
-        return LIMIT_ENVIRONMENT_MEMORY_GUESS;
-    }
-    char *rest = text.base;
-    (void)strtoull(rest, &rest, 10);
-    const uint64_t resident = strtoull(rest, &rest, 10);
-    const uint64_t shared = strtoull(rest, &rest, 10);
-    if (resident == 0 || resident < shared) {
-        return LIMIT_ENVIRONMENT_MEMORY_GUESS;
-    }
-    return (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
-}
 
 /* How much all have that can be let go, in principle. */
 static uint64_t memory_of_all(const struct pool *pool)
@@ -359,7 +292,7 @@ static void memory_measure(struct pool *pool)
     TAILQ_FOREACH(environment, &pool->environments, link)
     {
         if (environment->state == ENVIRONMENT_READY) {
-            environment->memory_bytes = zygote_memory(environment->zygote);
+            environment->memory_bytes = measure_zygote(environment->zygote);
         }
     }
 }
@@ -407,8 +340,9 @@ void environment_zygote_ready(struct environment *environment, struct zygote *zy
     environment->was_ready = true;
     environment->failures = 0;
     environment->spare_deaths = 0;
+    environment->cell_bytes = 0;
     if (!environment->is_base) {
-        environment->memory_bytes = zygote_memory(environment->zygote);
+        environment->memory_bytes = measure_zygote(environment->zygote);
     }
     pool_environment_ready(environment);
 }

@@ -44,18 +44,6 @@ static void end_all_queued(struct pool *pool, const struct environment *environm
 
 /* ---- Cells ----------------------------------------------------------------------------------- */
 
-/* Forks ahead of need; with `only_bare`, where there is no spare cell at all. */
-static void refill(struct pool *pool, bool only_bare)
-{
-    struct environment *environment;
-    TAILQ_FOREACH(environment, &pool->environments, link)
-    {
-        if (pool->state == POOL_OPEN && (!only_bare || environment->spare_count == 0)) {
-            environment_refill(environment);
-        }
-    }
-}
-
 static bool has_room(const struct pool *pool)
 {
     return pool->state == POOL_OPEN && !pool->is_held && pool->running_count < pool->cells_max;
@@ -86,7 +74,7 @@ static void dispatch(struct pool *pool)
     while (has_room(pool) && (run = queue_next(&pool->queue)) != NULL) {
         dispatch_run(pool, run);
     }
-    refill(pool, true);
+    spares_refill(pool, true);
 }
 
 void pool_hold(struct pool *pool, bool is_held)
@@ -101,7 +89,7 @@ void pool_hold(struct pool *pool, bool is_held)
 void pool_run_ended(struct pool *pool)
 {
     dispatch(pool);
-    refill(pool, false);
+    spares_refill(pool, false);
     environments_trim(pool);
 }
 
@@ -109,7 +97,7 @@ void pool_environment_ready(struct environment *environment)
 {
     struct pool *pool = environment->pool;
     dispatch(pool);
-    refill(pool, false);
+    spares_refill(pool, false);
     environments_trim(pool);
     pool_settle_soon(pool);
 }
@@ -176,8 +164,17 @@ static void close_parts(struct pool *pool)
 static void on_tick(uv_timer_t *timer)
 {
     struct pool *pool = timer->data;
-    if (!renewals_look(pool)) {
+    bool is_over = !renewals_look(pool);
+    is_over = !spares_trim(pool) && is_over;
+    if (is_over) {
         (void)uv_timer_stop(timer);
+    }
+}
+
+void pool_tick_soon(struct pool *pool)
+{
+    if (!uv_is_active((uv_handle_t *)&pool->tick) && !uv_is_closing((uv_handle_t *)&pool->tick)) {
+        (void)uv_timer_start(&pool->tick, on_tick, pool->patience.tick_ms, pool->patience.tick_ms);
     }
 }
 
@@ -197,9 +194,9 @@ static void on_soon(uv_timer_t *timer)
     finish_ended(pool);
     tell_drained(pool);
     dispatch(pool);
-    refill(pool, false);
-    if (renewals_look(pool) && !uv_is_active((uv_handle_t *)&pool->tick)) {
-        (void)uv_timer_start(&pool->tick, on_tick, pool->patience.tick_ms, pool->patience.tick_ms);
+    spares_refill(pool, false);
+    if (renewals_look(pool)) {
+        pool_tick_soon(pool);
     }
     pool_part_freed(pool);
 }
@@ -288,6 +285,8 @@ int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **ou
     pool->is_warm = config->warm;
     pool->require_jail = config->require_jail;
     pool->memory_bytes_max = config->memory_bytes_max;
+    pool->spare_bytes_max = config->spare_bytes_max;
+    pool->processors = uv_available_parallelism();
     pool->zygote_forks_max =
         config->zygote_forks_max != 0 ? config->zygote_forks_max : LIMIT_ZYGOTE_FORKS_DEFAULT;
     pool->environment_bytes_max = config->environment_memory_bytes != 0
@@ -361,6 +360,7 @@ int pool_run(struct pool *pool, const struct run_request *request, const struct 
     *out = run;
     run->environment->run_count++;
     pool->run_count++;
+    spares_demand_note(&run->environment->demand, run->queued_us, run->environment->run_count);
     queue_put(&pool->queue, run);
     dispatch(pool);
     return 0;

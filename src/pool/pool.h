@@ -33,6 +33,7 @@ struct pool_config {
     const char *cell_path;     /* the vitrine-cell program */
     const char *guest_dir;     /* folder with core.cwasm and *.img */
     unsigned spare_cells;      /* forked ahead of need; 0 forks on demand */
+    uint64_t spare_bytes_max;  /* memory of more, as many as recent load asks for; 0: none */
     unsigned cells_max;        /* running at once; more wait in a queue of LIMIT_QUEUE_MAX */
     unsigned client_cells_max; /* of them, of one client; 0: all */
     unsigned client_queue_max; /* waiting, of one client; 0: all there may be */

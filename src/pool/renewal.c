@@ -77,7 +77,7 @@ void renewal_suspect(struct zygote *zygote, const char *what)
 void renewal_ready(struct environment *environment)
 {
     struct zygote *old = environment->zygote;
-    environment_retire_spares(environment);
+    spares_retire(environment);
     environment->zygote = environment->next;
     environment->next = NULL;
     old->is_retired = true;

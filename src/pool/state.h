@@ -23,6 +23,7 @@
 #include "pool/cgroup.h"
 #include "pool/pool.h"
 #include "pool/queue.h"
+#include "pool/spares.h"
 #include "wire/wire.h"
 
 /* One read: the largest output frame fits. */
@@ -199,7 +200,7 @@ enum environment_state {
 enum { ENVIRONMENT_ID_BYTES_MAX = 64 };
 
 struct environment {
-    TAILQ_ENTRY(environment) link; /* in pool->environments */
+    TAILQ_ENTRY(environment) link; /* in pool->environments: the base, then who was used last */
     struct pool *pool;
     bool is_base;
     bool is_listed; /* in pool->environments */
@@ -221,10 +222,13 @@ struct environment {
     unsigned spare_deaths; /* in a row */
     unsigned failures;     /* zygotes in a row that never were ready */
     unsigned deaths;       /* zygotes in a row that did not last */
-    uint64_t used_us;      /* when it was last asked for */
-    uv_timer_t timer;      /* STARTING: the backoff; READY: until its spare cells go */
-    bool is_closed;        /* the timer is */
-    struct err failure;    /* why it could not start */
+    struct spares_demand demand;
+    uint64_t spared_us;  /* when the last spare cell was made */
+    uint64_t cell_bytes; /* of a spare cell; 0: not measured yet */
+    uint64_t used_us;    /* when it was last asked for */
+    uv_timer_t timer;    /* STARTING: the backoff */
+    bool is_closed;      /* the timer is */
+    struct err failure;  /* why it could not start */
 };
 TAILQ_HEAD(environment_list, environment);
 
@@ -248,12 +252,6 @@ int environment_want(struct environment *environment, struct err *err);
 /* Its oldest spare cell, or NULL. */
 struct cell *environment_spare(const struct environment *environment);
 
-/* Forks ahead of need, unless cells have lately died before they were used. */
-void environment_refill(struct environment *environment);
-
-/* Lets go of its spare cells. */
-void environment_retire_spares(struct environment *environment);
-
 /* Lets go of the least recently used ones, until the rest are within the budget. */
 void environments_trim(struct pool *pool);
 
@@ -263,7 +261,6 @@ void environment_close(struct environment *environment);
 /* What happened to its parts; called by zygote.c and cells.c. */
 void environment_zygote_ready(struct environment *environment, struct zygote *zygote);
 void environment_zygote_ended(struct environment *environment, struct zygote *zygote);
-void environment_spare_died(struct environment *environment);
 void environment_part_freed(struct environment *environment);
 
 /* ---- Renewal (renewal.c) --------------------------------------------------------------------- */
@@ -307,6 +304,8 @@ struct pool {
     enum pool_jail_level require_jail;
     uint64_t memory_bytes_max;
     uint64_t zygote_forks_max;
+    uint64_t spare_bytes_max; /* of spare cells beyond spare_cells */
+    unsigned processors;
     uint64_t environment_bytes_max; /* of all zygotes but the base's */
     struct pool_patience patience;
     struct pool_info info;
@@ -347,6 +346,9 @@ struct pool {
 void pool_environment_ready(struct environment *environment);
 void pool_environment_failed(struct environment *environment); /* `failure` says why */
 void pool_run_ended(struct pool *pool);
+
+/* What has no hurry is looked at after a while, and again until nothing is left to do. */
+void pool_tick_soon(struct pool *pool);
 
 /* Looks after everything from the loop, soon. */
 void pool_settle_soon(struct pool *pool);

@@ -52,7 +52,7 @@ HOSTILE = (
     ("print({n})\nwhile True:\n try:\n  while True: pass\n except BaseException: pass", "limit"),
     ("print({n})\nwhile True: print('x' * 1000)", "limit"),
 )
-SERVER = ("--timeout", "3s", "--output-limit", "64K")
+SERVER = ("--timeout", "3s", "--output-limit", "64K", "--spare-memory", "0")
 
 
 @dataclass

@@ -125,6 +125,7 @@ class Target:
         if self.glass:
             args = (*self.glass.options(), *args)
         environment = {"CANARY": self.secret, "TMPDIR": str(self.temporary), **(env or {})}
+        environment["VITRINE_SPARE_MEMORY"] = "0"  # so that it comes to rest at once
         self.server = RawServer(program, *args, env=environment)
         self.server.initialize()
         self.timeout_ms = timeout_of(args)
