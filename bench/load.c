@@ -118,7 +118,8 @@ static int compare(const void *a, const void *b)
 
 static double percentile_ms(unsigned percent)
 {
-    return load.count == 0 ? 0 : (double)load.times_us[(load.count - 1) * percent / 100] / 1000.0;
+    size_t at = load.count == 0 ? 0 : (load.count - 1) * percent / 100;
+    return (double)load.times_us[at] / 1000.0;
 }
 
 static void on_ready(void *context, const struct err *err)

@@ -58,7 +58,7 @@ def seconds_until_ended(pids: set[int]) -> float:
 
 def end(target: Target, seconds_max: float) -> None:
     """The server ends by itself, with everything below it."""
-    below = target.seen | children_of(target.pid)
+    below = set(target.seen) | children_of(target.pid)
     assert target.server.process.wait(seconds_max) == 0
     assert seconds_until_ended(below) < GONE_SECONDS_MAX
 
