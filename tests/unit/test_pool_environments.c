@@ -561,6 +561,7 @@ static void spare_cells_go_after_a_while(void **state)
     (void)state;
     pool_start("ok", 2, 2);
     pool->patience.spare_keep_ms = 400;
+    pool->patience.tick_ms = 20;
     assert_runs_in(folder_make(0, "ok", NULL));
     loop_for(20);
     assert_int_equal(spares_of("e0"), 2);
