@@ -9,11 +9,14 @@
 - docs/limits.md is what src/base/limits.h makes it, docs/seccomp.md what src/jail makes it;
 - links between documents lead somewhere;
 - every `make` target and every option of `vitrine` that a document shows exists;
-- docs/ARCHITECTURE.md has a row for every folder of src/.
+- docs/ARCHITECTURE.md has a row for every folder of src/;
+- docs/THREAT_MODEL.md has a row for every part of the jail, with what each level asks for, as
+  src/pool/jail.c decides it.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import sys
@@ -142,6 +145,30 @@ def missing_folders(architecture: str) -> list[str]:
     ]
 
 
+def jail_parts(source: Path) -> list[tuple[str, bool, bool]]:
+    """Each part of the jail in order: its name, whether `full` and whether `seccomp` needs it."""
+    code = (source / "pool/jail.c").read_text(encoding="utf-8")
+    wire = (source / "wire/wire.h").read_text(encoding="utf-8")
+    bits = re.findall(r"^    (WIRE_JAIL_\w+) = 1 << \d+,", wire, re.MULTILINE)
+    table = code.split("parts_table[")[1].split("};")[0]
+    names = re.findall(r'^    \{"([^"]+)",', table, re.MULTILINE)
+
+    def members(macro: str) -> set[str]:
+        text = re.split(rf"#define {macro}\b", code)[1].split("\n\n")[0].split("#define")[0]
+        return set(re.findall(r"WIRE_JAIL_\w+", text))
+
+    seccomp = members("SECCOMP_PARTS")
+    full = seccomp | members("FULL_PARTS") | members("FILE_PARTS")
+    return [(name, bit in full, bit in seccomp) for name, bit in zip(names, bits, strict=True)]
+
+
+def jail_rows(page: str) -> list[tuple[str, bool, bool]]:
+    """The same as docs/THREAT_MODEL.md has it."""
+    table = page.split("| part | full | seccomp |")[1].split("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in row.split("|")[1:4]] for row in table]
+    return [(name, full.startswith("yes"), seccomp == "yes") for name, full, seccomp in cells]
+
+
 def main() -> int:
     """Print every problem; the status says whether there was one."""
     limits = REPOSITORY / "docs" / "limits.md"
@@ -161,6 +188,10 @@ def main() -> int:
         problems.append("docs/seccomp.md is not what src/jail makes it: --write-seccomp")
     if limits.read_text(encoding="utf-8") != page:
         problems.append("docs/limits.md is not what src/base/limits.h makes it: --write-limits")
+    threats = (REPOSITORY / "docs" / "THREAT_MODEL.md").read_text(encoding="utf-8")
+    for wanted, row in itertools.zip_longest(jail_parts(REPOSITORY / "src"), jail_rows(threats)):
+        if wanted != row:
+            problems.append(f"docs/THREAT_MODEL.md: a row says {row}, src/pool/jail.c {wanted}")
     problems += missing_folders((REPOSITORY / "docs/ARCHITECTURE.md").read_text(encoding="utf-8"))
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     make_targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))

@@ -121,3 +121,15 @@ def test_suite_without_a_report_is_a_failure(tmp_path: Path) -> None:
 def test_no_tests_is_no_success(tmp_path: Path) -> None:
     """Nothing ran: that is not what a green light means."""
     assert run_tests.summarize(tmp_path) == 1
+
+
+def test_the_jail_s_parts_are_compared() -> None:
+    """A page that gives one part to another level differs from the source."""
+    parts = check_docs.jail_parts(check_docs.REPOSITORY / "src")
+    page = (check_docs.REPOSITORY / "docs" / "THREAT_MODEL.md").read_text(encoding="utf-8")
+    assert ("pid namespace", True, False) in parts
+    assert ("system call filter", True, True) in parts
+    assert ("UTS namespace", False, False) in parts
+    assert check_docs.jail_rows(page) == parts
+    changed = page.replace("| pid namespace | yes | |", "| pid namespace | yes | yes |")
+    assert check_docs.jail_rows(changed) != parts

@@ -24,7 +24,7 @@ static void everything_is_enough(void **state)
 {
     (void)state;
     for (int level = POOL_JAIL_FULL; level <= POOL_JAIL_NONE; level++) {
-        assert_int_equal(pool_jail_lacking(level, WIRE_JAIL_ALL), 0);
+        assert_int_equal(pool_jail_lacking((enum pool_jail_level)level, WIRE_JAIL_ALL), 0);
     }
     assert_int_equal(pool_jail_lacking(POOL_JAIL_NONE, 0), 0);
     assert_int_equal(pool_jail_lacking(POOL_JAIL_SECCOMP, SECCOMP), 0);

@@ -55,10 +55,12 @@ static int rules_add(scmp_filter_ctx context)
 
 static int filters_deny(scmp_filter_ctx context)
 {
-    return seccomp_rule_add(context, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(seccomp), 0) != 0
-               ? -1
-               : seccomp_rule_add(context, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(prctl), 1,
-                                  SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP));
+    const struct scmp_arg_cmp is_filter = {
+        .arg = 0, .op = SCMP_CMP_EQ, .datum_a = PR_SET_SECCOMP, .datum_b = 0};
+    int result = seccomp_rule_add(context, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(seccomp), 0);
+    return result != 0 ? result
+                       : seccomp_rule_add_array(context, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(prctl), 1,
+                                                &is_filter);
 }
 
 int main(int argc, char **argv)
