@@ -19,7 +19,7 @@ from pathlib import Path
 import fetcher
 import local_index
 import pytest
-from driver import Program
+from driver import Program, RawServer
 
 PROGRAMS = Path(__file__).parent / "packages"
 NAMES = sorted(path.stem for path in PROGRAMS.glob("*.py"))
@@ -90,6 +90,26 @@ def test_versions_of_a_block_win(vitrine: Program, cache: dict[str, str]) -> Non
     assert (done.stdout, done.returncode) == (b"1.16.0\n", 0), done.stderr
     done = vitrine("run", "--offline", "-c", code, env=cache)
     assert (done.stdout, done.returncode) == (b"1.16.0\n", 0), done.stderr
+
+
+def test_numpy_is_seeded_in_each_cell(vitrine: Program, cache: dict[str, str]) -> None:
+    """Also where it was imported ahead, and so is the same in all cells."""
+    code = """
+import numpy
+[numpy.random.random(), int(numpy.random.randint(2**31)), numpy.random.default_rng().random(),
+ numpy.random.RandomState().random()]
+"""
+    with RawServer(vitrine, env=cache) as server:
+        server.initialize()
+        found = []
+        for _ in range(6):
+            message = server.call_message(code)
+            server.send(message)
+            answer = server.receive(COLD_SECONDS_MAX)
+            assert answer["id"] == message["id"]
+            found.append(answer["result"]["structuredContent"]["return_value"])
+    for draws in zip(*found, strict=True):
+        assert len(set(draws)) == len(found), draws
 
 
 def test_a_guess_that_fails_leaves_the_guard_to_the_program(
