@@ -216,6 +216,7 @@
 #define LIMIT_WASM_NEW_TYPES_MAX    1024U  /* added to a module */
 
 /* Side modules and their link records (src/guest/dylink). */
+#define LIMIT_CORE_VARIABLES_MAX     16U        /* mutable globals of the core */
 #define LIMIT_SIDE_MEMORY_BYTES_MAX  (1 * GIB)  /* static data of one module */
 #define LIMIT_SIDE_TABLE_ENTRIES_MAX 1000000U   /* of one module; of the core, its whole table */
 #define LIMIT_RECORD_BYTES_MAX       (64 * MIB) /* of one link record, as it is written */
@@ -234,6 +235,10 @@
 #define LIMIT_INSTANCES_MAX           (LIMIT_MODULES_MAX + 8U)
 #define LIMIT_HOST_CALL_DEPTH         4000U    /* guest calls host calls guest */
 #define LIMIT_HEAP_HOLES_MAX          4000000U /* that are filled before a zygote forks */
+
+/* Snapshots of a booted guest (src/guest/snapshot.c). */
+#define LIMIT_SNAPSHOT_RECORD_BYTES_MAX (64 * MIB) /* all but linear memory */
+#define LIMIT_SNAPSHOT_KEY_BYTES_MAX    (64 * KIB)
 
 /* libffi (src/guest/abi/ffi.c). */
 #define LIMIT_FFI_ARGUMENTS_MAX 1024U  /* as ctypes has it */

@@ -24,9 +24,9 @@
     }
 #define TEXT(text) ((struct span){text, sizeof(text) - 1})
 
-enum { I32 = 0x7F, FUNCREF = 0x70, FUNCTION = 0, TABLE = 1, MEMORY = 2, GLOBAL = 3 };
+enum { I32 = 0x7F, I64 = 0x7E, FUNCREF = 0x70, FUNCTION = 0, TABLE = 1, MEMORY = 2, GLOBAL = 3 };
 enum { CALL = 0x10, RETURN_CALL = 0x12, REF_FUNC = 0xD2, DROP = 0x1A, END = 0x0B };
-enum { GLOBAL_GET = 0x23, GLOBAL_SET = 0x24, I32_CONST = 0x41, I32_ADD = 0x6A };
+enum { GLOBAL_GET = 0x23, GLOBAL_SET = 0x24, I32_CONST = 0x41, I64_CONST = 0x42, I32_ADD = 0x6A };
 
 static const char sum[RECORD_SUM_BYTES] = "the sum of the module, 32 bytes";
 
@@ -519,7 +519,7 @@ static void put_core(struct buf *out, bool is_prepared)
                       is_prepared ? BYTES(2, FUNCREF, 1, 1, 2, FUNCREF, 1, 74, 78)
                                   : BYTES(2, FUNCREF, 1, 1, 2, FUNCREF, 1, 72, 76));
     put_whole_section(out, 6, BYTES(2, I32, 0, I32_CONST, 0xC0, 0, END, I32, 1, I32_CONST, 9, END));
-    put_u32(&body, is_prepared ? 3 : 6);
+    put_u32(&body, is_prepared ? 4 : 6);
     put_export(&body, "__indirect_function_table", TABLE, 1);
     if (!is_prepared) {
         put_export(&body, "host", FUNCTION, 0);
@@ -530,6 +530,9 @@ static void put_core(struct buf *out, bool is_prepared)
         put_export(&body, "address", GLOBAL, 0);
     }
     put_export(&body, "__stack_pointer", GLOBAL, 1);
+    if (is_prepared) {
+        put_export(&body, "vitrine.variable.0", GLOBAL, 1); /* the only one that is mutable */
+    }
     put_section(out, 7, &body);
     if (is_prepared) {
         put_whole_section(
@@ -587,6 +590,26 @@ static void test_a_core_that_lacks_a_name(void **state)
     assert_int_equal(prepare_core(buf_span(&wasm), keep, &module, &record, &err), -1);
     assert_int_equal(err.code, ERR_MISSING);
     assert_int_equal(module.len + record.len, 0);
+}
+
+/* A part of a guest's state that no snapshot could hold. */
+static void test_a_core_with_a_long_variable(void **state)
+{
+    (void)state;
+    cleanup_buf struct buf wasm;
+    cleanup_buf struct buf module;
+    cleanup_buf struct buf record;
+    struct err err = {0};
+    buf_init(&wasm, MIB);
+    buf_init(&module, MIB);
+    buf_init(&record, MIB);
+    put_core(&wasm, false);
+    char *global = memmem(wasm.base, wasm.len, (const char[]){I32, 1, I32_CONST, 9, END}, 5);
+    assert_non_null(global);
+    global[0] = I64;
+    global[2] = I64_CONST;
+    assert_int_equal(prepare_core(buf_span(&wasm), core_keep, &module, &record, &err), -1);
+    assert_int_equal(err.code, ERR_FORMAT);
 }
 
 /* ---- what is refused ---------------------------------------------------------------------------
@@ -735,6 +758,7 @@ int main(void)
         cmocka_unit_test(test_places_that_do_not_count),
         cmocka_unit_test(test_the_core),
         cmocka_unit_test(test_a_core_that_lacks_a_name),
+        cmocka_unit_test(test_a_core_with_a_long_variable),
         cmocka_unit_test(test_too_much_is_refused),
         cmocka_unit_test(test_a_malformed_dylink_is_refused),
         cmocka_unit_test(test_functions_that_do_not_exist),

@@ -103,8 +103,12 @@ static void read_global(struct linkage *linkage, struct wasm_reader *reader)
     bool is_i32 = wasm_ok(reader) && reader->base[start] == TYPE_I32;
     bool is_mutable = wasm_byte(reader) != 0;
     uint32_t value = 0;
-    if (wasm_is_literal(wasm_expression(reader), &value) && is_i32 && !is_mutable) {
-        global = (struct linkage_global){true, value};
+    bool is_literal = wasm_is_literal(wasm_expression(reader), &value);
+    global.is_i32 = is_i32;
+    global.is_mutable = is_mutable;
+    if (is_literal && is_i32 && !is_mutable) {
+        global.is_constant = true;
+        global.value = value;
     }
     wasm_push(reader, &linkage->globals, &global, sizeof global, "too many globals");
 }

@@ -35,6 +35,8 @@ struct linkage_export {
 
 struct linkage_global {
     bool is_constant; /* an i32 that never changes and has a literal value */
+    bool is_mutable;
+    bool is_i32;
     uint32_t value;
 };
 

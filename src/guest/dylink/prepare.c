@@ -20,8 +20,9 @@ struct preparation {
     struct linkage linkage;    /* of `lowered` */
     struct record_draft draft;
     struct buf lowered;
-    struct buf trimmed; /* without most of its exports */
-    struct buf unmoved; /* of struct span: exported data that is at no offset */
+    struct buf trimmed;   /* without most of its exports */
+    struct buf unmoved;   /* of struct span: exported data that is at no offset */
+    struct buf variables; /* of uint32_t: a core's mutable globals */
 };
 
 static bool is_constructor(struct span name)
@@ -86,12 +87,33 @@ static void choose_constructors(const struct linkage *linkage, const char *keep[
     keep[count] = NULL;
 }
 
+/* The stack's bounds and the like, of which a guest's state consists beside its memory. A side
+ * module has none: its mutable globals are addresses that its start function computes. */
+static int find_variables(struct preparation *job, struct err *err)
+{
+    const struct linkage_global *globals = (const void *)job->linkage.globals.base;
+    const uint32_t count = (uint32_t)(job->linkage.globals.len / sizeof *globals);
+    for (uint32_t i = job->linkage.import_counts[LINKAGE_GLOBAL]; i < count; i++) {
+        if (!globals[i].is_mutable) {
+            continue;
+        }
+        if (!globals[i].is_i32) {
+            return err_set(err, ERR_FORMAT, "WebAssembly module: a variable that is no i32");
+        }
+        if (buf_append(&job->variables, &i, sizeof i) != 0) {
+            return err_set(err, ERR_LIMIT, "WebAssembly module: more than %u variables",
+                           LIMIT_CORE_VARIABLES_MAX);
+        }
+    }
+    return 0;
+}
+
 /* The module without most exports, written anew with what the first reading found: only exports
  * have changed, and no offset into the module is kept. */
 static int write_module(struct preparation *job, const char *const *keep, uint32_t places,
                         struct buf *module, struct err *err)
 {
-    if (exports_keep(buf_span(&job->lowered), keep, &job->trimmed, err) != 0) {
+    if (exports_keep(buf_span(&job->lowered), keep, &job->variables, &job->trimmed, err) != 0) {
         return -1;
     }
     job->linkage.module.bytes = buf_span(&job->trimmed);
@@ -145,7 +167,8 @@ static int run(struct preparation *job, struct span wasm, const char *const *kee
     }
     uint32_t places = job->draft.table_entries;
     if (linkage_find_places(&job->linkage, !job->is_core, places, err) != 0 ||
-        add_symbols(job, err) != 0 || record_write(&job->draft, record, err) != 0) {
+        add_symbols(job, err) != 0 || record_write(&job->draft, record, err) != 0 ||
+        (job->is_core && find_variables(job, err) != 0)) {
         return -1;
     }
     return write_module(job, keep, places, module, err);
@@ -158,6 +181,7 @@ static int prepare(struct preparation *job, struct span wasm, const char *const 
     buf_init(&job->lowered, LIMIT_WASM_MODULE_BYTES_MAX);
     buf_init(&job->trimmed, LIMIT_WASM_MODULE_BYTES_MAX);
     buf_init(&job->unmoved, LIMIT_RECORD_TEXTS_MAX * sizeof(struct span));
+    buf_init(&job->variables, LIMIT_CORE_VARIABLES_MAX * sizeof(uint32_t));
     int result = run(job, wasm, keep, module, record, err);
     if (result != 0) {
         record->len = record_len;
@@ -167,6 +191,7 @@ static int prepare(struct preparation *job, struct span wasm, const char *const 
     buf_free(&job->lowered);
     buf_free(&job->trimmed);
     buf_free(&job->unmoved);
+    buf_free(&job->variables);
     return result;
 }
 

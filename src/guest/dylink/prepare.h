@@ -16,7 +16,8 @@
  *   - reads the section dylink.0 into the record. Exported globals become symbols if they are
  *     constants that lie at an offset from the memory base: not mutable, thread-local or absolute.
  * The core keeps the exports that the guest names, gets the same places for its functions, and its
- * table starts larger by as many.
+ * table starts larger by as many. Its mutable globals, which must be i32, are exported under the
+ * names of exports.h: they are a part of a guest's state.
  *
  * Source for dylink.0: WebAssembly/tool-conventions, DynamicLinking.md.
  */
