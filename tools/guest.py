@@ -7,7 +7,8 @@ Makes BUILD_DIR/lib/libwasmtime.so and BUILD_DIR/guest/ point into the cache. Th
 holds `core.cwasm` (CPython as machine code), `core.symbols` (what side modules may link with),
 `stdlib.img` (its standard library and our runner, as bytecode beside the sources), `resolver/` (an
 environment with pip in it), `pyodide-lock.json` (the distribution's packages), `distribution`
-(where they can be had, a line each) and `key` (what built wheels are valid for). Each is named by a
+(where they can be had, a line each), `key` (what built wheels are valid for), `id` (the name of the
+folder) and `snapshot` (a guest of these files, booted). Each is named by a
 sum over everything it is made from: the parts, our sources that make or read it, and what the
 processor can do. Hence a second clone of the same commit compiles nothing, and a change of any
 input makes a new one.
@@ -52,6 +53,7 @@ BYTECODE_SCRIPT = REPOSITORY / "python" / "setup" / "compile_bytecode.py"
 LIBRARY_GUEST_DIR = "/lib/python3.14"
 RUNNER_GUEST_DIR = "/lib/python3.14/site-packages/vitrine"
 LOCK = "pyodide-lock.json"
+RESOLVER_PRELOAD = "vitrine.resolve"
 RUNNER_DIR = REPOSITORY / "python" / "vitrine"
 
 
@@ -104,6 +106,12 @@ def make_library(program: Path, pyodide: Path, core: Path, work: Path) -> None:
         step(program, "the library to bytecode, by the guest itself", "bytecode", *options)
 
 
+def snapshot_command(program: Path, guest: Path) -> list[str | Path]:
+    """What makes a snapshot in the guest's folder; one that a guest can boot from stays."""
+    files = ["--core", guest / "core.cwasm", "--image", guest / "stdlib.img"]
+    return [program, "snapshot", guest / "snapshot", *files]
+
+
 def make_resolver(program: Path, wheel: Path, guest: Path) -> None:
     """The environment that resolves requirements: pip's wheel, built like any other."""
     with tempfile.TemporaryDirectory(prefix="vitrine-resolver.", dir=guest) as scratch:
@@ -112,10 +120,10 @@ def make_resolver(program: Path, wheel: Path, guest: Path) -> None:
         about = Path(scratch) / "about.json"
         about.write_text('{"packages":[]}\n', encoding="utf-8")
         (guest / "resolver").mkdir()
-        (guest / "resolver" / "preload").write_text("vitrine.resolve\n", encoding="utf-8")
+        (guest / "resolver" / "preload").write_text(RESOLVER_PRELOAD + "\n", encoding="utf-8")
         step(program, "pip, by the guest itself", "wheel", wheel, built, "--guest", guest)
         step(program, "pip's environment", "environment", guest / "resolver", "--wheel", built,
-             "--about", about)  # fmt: skip
+             "--about", about, "--guest", guest, "--preload", RESOLVER_PRELOAD)  # fmt: skip
 
 
 def distribution(pyodide: parts.Part) -> str:
@@ -140,9 +148,11 @@ def make_guest(program: Path, found: dict[str, parts.Part], core: Path, work: Pa
     """Everything that a build folder needs beside the programs."""
     pyodide = found["pyodide"]
     make_library(program, pyodide.place, core, work)
+    step(program, "a guest that has booted, as a file", *snapshot_command(program, work)[1:])
     share(pyodide.place / LOCK, work / LOCK)
     (work / "distribution").write_text(distribution(pyodide), encoding="utf-8")
     (work / "key").write_text(key_of(found, WHEEL_FROM) + "\n", encoding="utf-8")
+    (work / "id").write_text(key_of(found, GUEST_FROM) + "\n", encoding="utf-8")
     pip = found["pip"]
     make_resolver(program, pip.place / next(iter(pip.files)), work)
 
@@ -168,9 +178,10 @@ def step(program: Path, what: str, *arguments: str | Path) -> None:
 def ensure(build: Path, found: dict[str, parts.Part]) -> Path:
     """The guest's folder in the cache, made if need be."""
     place = cache.root() / "guest" / key_of(found, GUEST_FROM)
-    if place.is_dir():
-        return place
     program = build / "vitrine-precompile"
+    if place.is_dir():
+        subprocess.run(snapshot_command(program, place), stdin=subprocess.DEVNULL, check=False)
+        return place
     pyodide = found["pyodide"].place
     core = cache.root() / "core" / key_of(found, CORE_FROM)
     if not core.is_dir():

@@ -17,7 +17,7 @@ for program in vitrine vitrine-cell vitrine-fetch vitrine-precompile; do
 done
 install -m 755 "$build/lib/libwasmtime.so" "$place/lib/libwasmtime.so"
 (cd "$build/guest" && find . -type f) | while read -r artifact; do
-    install -D -m 644 "$build/guest/$artifact" "$place/guest/$artifact"
+    install -p -D -m 644 "$build/guest/$artifact" "$place/guest/$artifact"
 done
 ln -sfn ../lib/vitrine/vitrine "${DESTDIR:-}$prefix/bin/vitrine"
 echo "vitrine: installed $prefix/bin/vitrine and $prefix/lib/vitrine"

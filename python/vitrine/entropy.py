@@ -1,11 +1,13 @@
-"""Randomness after a fork: two cells of one zygote must not share a stream.
+"""Randomness after a fork: two cells of one zygote, or of one snapshot, must not share a stream.
 
 ``os.urandom`` is fresh in each cell, by the host. What has been drawn from it earlier, or derived
-from it, is drawn again here. The hash secret alone cannot be changed after the start.
+from it, is drawn again here, and clocks that started then start again. The hash secret alone cannot
+be changed after the start, nor can what a package has drawn for itself while it was imported.
 """
 
 import sys
 from posix import urandom
+from time import time_ns
 
 from vitrine import BUILTINS
 
@@ -47,6 +49,8 @@ def _reseed() -> None:
             for attribute in attributes:
                 if hasattr(module, attribute):
                     setattr(module, attribute, None)
+    if logging := modules.get("logging"):
+        logging._startTime = time_ns()  # what relative times count from
     if numpy_random := modules.get("numpy.random"):
         # Without an argument it would take one of its own, and ten times as long.
         numpy_random.seed(list(urandom(32)))

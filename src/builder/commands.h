@@ -11,6 +11,7 @@ int builder_main(int argc, char **argv);
 int command_core(int argc, char **argv, struct err *err);
 int command_image(int argc, char **argv, struct err *err);
 int command_bytecode(int argc, char **argv, struct err *err);
+int command_snapshot(int argc, char **argv, struct err *err);
 int command_wheel(int argc, char **argv, struct err *err);
 int command_environment(int argc, char **argv, struct err *err);
 

@@ -9,9 +9,11 @@
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "builder/commands.h"
 #include "builder/environment.h"
 #include "builder/merge.h"
+#include "builder/snapshot.h"
 #include "builder/supervise.h"
 #include "wheel/sum.h"
 
@@ -26,6 +28,8 @@ enum {
 struct environment_job {
     const char *out_dir;
     const char *about_path; /* NULL: there is none */
+    const char *guest_dir;  /* NULL: no snapshot is made */
+    const char *preload;    /* or NULL */
     struct buf about;
     struct merge_source *wheels;
     struct buf *lists; /* the file "modules" of each wheel */
@@ -164,8 +168,9 @@ static int wheel_open_dir(struct environment_job *job, size_t index, struct err 
     return list_check(buf_span(&job->lists[index]), err) == 0 ? 0 : err_prefix(err, "%s", list);
 }
 
-static int job_run(struct environment_job *job, struct err *err)
+static int job_run(void *context, struct err *err)
 {
+    struct environment_job *job = context;
     char path[PATH_BYTES_MAX];
     cleanup_buf struct buf merged;
     buf_init(&merged, 0);
@@ -191,6 +196,8 @@ static int options_read(struct environment_job *job, int argc, char **argv, stru
     static const struct option options[] = {
         {"wheel", required_argument, NULL, 'w'},
         {"about", required_argument, NULL, 'a'},
+        {"guest", required_argument, NULL, 'g'},
+        {"preload", required_argument, NULL, 'p'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -203,16 +210,28 @@ static int options_read(struct environment_job *job, int argc, char **argv, stru
             job->wheels[job->count++].name = optarg;
             break;
         case 'a': job->about_path = optarg; break;
+        case 'g': job->guest_dir = optarg; break;
+        case 'p': job->preload = optarg; break;
         default: return err_set(err, ERR_USAGE, "unknown option");
         }
     }
     if (optind + 1 != argc || job->count == 0) {
         return err_set(err, ERR_USAGE,
                        "usage: vitrine-precompile environment OUTDIR --wheel WHEELDIR... "
-                       "[--about FILE.json]");
+                       "[--about FILE.json] [--guest GUESTDIR [--preload NAMES]]");
     }
     job->out_dir = argv[optind];
     return 0;
+}
+
+/* Without one a guest takes longer to boot, which is no reason to have no environment. */
+static void snapshot_add(const struct environment_job *job)
+{
+    const struct snapshot_environment environment = {job->out_dir, job->guest_dir, job->preload};
+    struct err err;
+    if (job->guest_dir != NULL && snapshot_make_environment(&environment, &err) != 0) {
+        log_warning("there is no snapshot of this environment: %s", err.text);
+    }
 }
 
 int command_environment(int argc, char **argv, struct err *err)
@@ -225,7 +244,11 @@ int command_environment(int argc, char **argv, struct err *err)
                      ? err_set(err, ERR_MEMORY, "no memory for the wheels")
                      : options_read(&job, argc, argv, err);
     if (result == 0) {
-        result = job_run(&job, err);
+        /* In a child, because a process can leave its pid namespace once. */
+        result = supervise_part(job_run, &job, 2 * LIMIT_BUILD_MS, err);
+    }
+    if (result == 0) {
+        snapshot_add(&job);
     }
     for (size_t i = 0; i < job.count; i++) {
         buf_free(&job.lists[i]);

@@ -15,13 +15,15 @@
  *       GUESTDIR has, too, is left out with a warning, and so are js and vitrine. Also left out:
  *       *.pth of site-packages, scripts, headers, data, and bytecode that the wheel brings.
  *
- *   environment OUTDIR --wheel WHEELDIR... [--about FILE.json]
+ *   environment OUTDIR --wheel WHEELDIR... [--about FILE.json] [--guest GUESTDIR [--preload NAMES]]
  *       Merges the folders that `wheel` made into one environment, in the empty folder OUTDIR:
  *         packages.img   all files; two wheels with the same file are refused, unless the bytes
  *                        are equal
  *         SUM.cwasm      links (hard, or copies) to the wheels' machine code
  *         modules        as above, for all
  *         environment.json   the file given by --about, unchanged
+ *         snapshot       with --guest: a guest of that folder, booted with the environment, that
+ * has imported NAMES (with commas between) ahead. Left out with a warning where it cannot be made
  *
  * Both exit with 0, 1 (the last line on standard error says why), or 2 (usage). The caller makes
  * OUTDIR under a temporary name and renames it when the status is 0: a killed build leaves nothing.

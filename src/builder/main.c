@@ -10,6 +10,9 @@
  *   bytecode OUT.img --core CORE.cwasm --image IN.img... --script S.py --root GUESTDIR
  *       boots a guest on the images, runs the script in it (which writes bytecode beside the
  *       sources), and packs GUESTDIR as it is then
+ *   snapshot OUT --core CORE.cwasm --image IN.img...
+ *       boots a guest on the images, imports ahead what most programs need, and saves it; leaves a
+ *       file alone that a guest can boot from
  *
  * Later, of wheels that nobody vouches for (environment.h):
  *   wheel WHEEL.whl OUTDIR --guest GUESTDIR [--sha256 HEX]
@@ -26,11 +29,9 @@ int builder_main(int argc, char **argv)
         const char *name;
         int (*run)(int argc, char **argv, struct err *err);
     } commands[] = {
-        {"core", command_core},
-        {"image", command_image},
-        {"bytecode", command_bytecode},
-        {"wheel", command_wheel},
-        {"environment", command_environment},
+        {"core", command_core},         {"image", command_image},
+        {"bytecode", command_bytecode}, {"snapshot", command_snapshot},
+        {"wheel", command_wheel},       {"environment", command_environment},
     };
     log_set_program("vitrine-precompile");
     struct err err = {0};
@@ -43,6 +44,6 @@ int builder_main(int argc, char **argv)
             return result == 0 ? 0 : err.code == ERR_USAGE ? 2 : 1;
         }
     }
-    log_error("usage: vitrine-precompile core|image|bytecode|wheel|environment ...");
+    log_error("usage: vitrine-precompile core|image|bytecode|snapshot|wheel|environment ...");
     return 2;
 }

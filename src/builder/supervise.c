@@ -45,7 +45,7 @@ int supervise_enter_jail(const char *out_dir, const char **out_path, struct err 
 }
 
 /* True when the child has ended in time. */
-static bool wait_for(pid_t child)
+static bool wait_for(pid_t child, uint64_t ms_max)
 {
     cleanup_fd int fd = (int)syscall(SYS_pidfd_open, child, 0u);
     struct pollfd end = {.fd = fd, .events = POLLIN};
@@ -54,7 +54,7 @@ static bool wait_for(pid_t child)
     }
     int ready;
     do {
-        ready = poll(&end, 1, (int)LIMIT_BUILD_MS);
+        ready = poll(&end, 1, (int)ms_max);
     } while (ready < 0 && errno == EINTR);
     return ready != 0;
 }
@@ -94,11 +94,8 @@ static int follow(pid_t parent, int parent_fd, struct err *err)
 }
 
 static int supervise_with(struct err *from_child, int (*body)(void *context, struct err *err),
-                          void *context, struct err *err)
+                          void *context, uint64_t ms_max, struct err *err)
 {
-    if (has_jail) {
-        jail_build_isolate();
-    }
     pid_t self = getpid();
     cleanup_fd int self_fd = (int)syscall(SYS_pidfd_open, self, 0u); /* -1: poll passes over it */
     pid_t child = fork();
@@ -111,7 +108,7 @@ static int supervise_with(struct err *from_child, int (*body)(void *context, str
         *from_child = own;
         _exit(result == 0 ? 0 : 1);
     }
-    bool in_time = wait_for(child);
+    bool in_time = wait_for(child, ms_max);
     if (!in_time) {
         kill(child, SIGKILL);
     }
@@ -121,19 +118,28 @@ static int supervise_with(struct err *from_child, int (*body)(void *context, str
             return err_system(err, "waitpid");
         }
     }
-    return in_time
-               ? child_result(status, from_child, err)
-               : err_set(err, ERR_LIMIT, "it took longer than %llu seconds", LIMIT_BUILD_MS / 1000);
+    return in_time ? child_result(status, from_child, err)
+                   : err_set(err, ERR_LIMIT, "it took longer than %llu seconds",
+                             (unsigned long long)ms_max / 1000);
 }
 
-int supervise(int (*body)(void *context, struct err *err), void *context, struct err *err)
+int supervise_part(int (*body)(void *context, struct err *err), void *context, uint64_t ms_max,
+                   struct err *err)
 {
     struct err *from_child =
         mmap(NULL, sizeof *from_child, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (from_child == MAP_FAILED) {
         return err_system(err, "mmap");
     }
-    int result = supervise_with(from_child, body, context, err);
+    int result = supervise_with(from_child, body, context, ms_max, err);
     munmap(from_child, sizeof *from_child);
     return result;
+}
+
+int supervise(int (*body)(void *context, struct err *err), void *context, struct err *err)
+{
+    if (has_jail) {
+        jail_build_isolate();
+    }
+    return supervise_part(body, context, LIMIT_BUILD_MS, err);
 }

@@ -6,8 +6,14 @@
 #define BUILDER_SUPERVISE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
+
+/* The same without leaving namespaces, for parts of such a part: in a child of this process that
+ * `body` may jail, for no longer than `ms_max`. Threads of this process are not in the child. */
+int supervise_part(int (*body)(void *context, struct err *err), void *context, uint64_t ms_max,
+                   struct err *err);
 
 /* This process must have no threads yet. Passes on what `body` returns and its error; a child that
  * was killed is ERR_LIMIT or ERR_SYSTEM with a reason. `body` enters the jail itself. */

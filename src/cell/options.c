@@ -15,6 +15,7 @@ enum option_name {
     OPTION_MODULES,
     OPTION_PRELOAD,
     OPTION_JOIN,
+    OPTION_SNAPSHOT,
 };
 
 static const struct option long_options[] = {
@@ -26,6 +27,7 @@ static const struct option long_options[] = {
     {"modules", required_argument, NULL, OPTION_MODULES},
     {"preload", required_argument, NULL, OPTION_PRELOAD},
     {"join", required_argument, NULL, OPTION_JOIN},
+    {"snapshot", required_argument, NULL, OPTION_SNAPSHOT},
     {NULL, 0, NULL, 0},
 };
 
@@ -76,6 +78,7 @@ static int option_apply(struct cell_options *options, int name, const char *valu
     case OPTION_MODULES: options->guest.modules_path = value; return 0;
     case OPTION_PRELOAD: options->guest.preload = value; return 0;
     case OPTION_JOIN: return group_add(options, value, err);
+    case OPTION_SNAPSHOT: options->guest.snapshot_path = value; return 0;
     default: return err_set(err, ERR_USAGE, "an unknown or incomplete option");
     }
 }
@@ -122,7 +125,8 @@ static int path_settle(struct cell_options *options, const char **path, struct e
 static int paths_settle(struct cell_options *options, struct err *err)
 {
     if (path_settle(options, &options->guest.core_path, err) != 0 ||
-        path_settle(options, &options->guest.modules_path, err) != 0) {
+        path_settle(options, &options->guest.modules_path, err) != 0 ||
+        path_settle(options, &options->guest.snapshot_path, err) != 0) {
         return -1;
     }
     for (const char **image = options->images; *image != NULL; image++) {
@@ -147,7 +151,8 @@ int cell_options_parse(int argc, char **argv, struct cell_options *out, struct e
     if (optind != argc || out->guest.core_path == NULL) {
         return err_set(err, ERR_USAGE,
                        "this program is started by vitrine: --core PATH --image "
-                       "PATH... --memory-max BYTES [--modules FILE] [--preload NAMES] [--join "
+                       "PATH... --memory-max BYTES [--modules FILE] [--preload NAMES] [--snapshot "
+                       "FILE] [--join "
                        "FILE...] --warm|--cold");
     }
     return paths_settle(out, err);

@@ -71,7 +71,8 @@ static int ready_send(const struct zygote *self, uint64_t started_us)
     const struct guest *guest = self->life.guest;
     if (wire_put(&record, WIRE_READY_PYTHON, span_of(guest_python_version(guest))) != 0 ||
         wire_put(&record, WIRE_READY_ENGINE, span_of(guest_engine_version())) != 0 ||
-        wire_put_u64(&record, WIRE_READY_BOOT_US, clock_monotonic_us() - started_us) != 0) {
+        wire_put_u64(&record, WIRE_READY_BOOT_US, clock_monotonic_us() - started_us) != 0 ||
+        wire_put_u32(&record, WIRE_READY_SNAPSHOT, guest_is_restored(guest) ? 1 : 0) != 0) {
         return -1;
     }
     return packet_send(WIRE_READY, buf_span(&record));

@@ -6,14 +6,18 @@
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "guest/abi/abi.h"
 #include "guest/abi/ffi.h"
 #include "guest/abi/outside.h"
 #include "guest/abi/timezone.h"
+#include "guest/boot.h"
+#include "guest/dylink/exports.h"
 #include "guest/dylink/loader.h"
 #include "guest/guest.h"
 #include "guest/heap.h"
 #include "guest/run.h"
+#include "guest/snapshot.h"
 #include "guest/state.h"
 #include "guest/trampoline.h"
 
@@ -22,7 +26,7 @@
 /* Of the names of modules, and the commas between them. */
 #define PRELOAD_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.,"
 
-enum { IMAGES_MAX = 8, PATH_BYTES_MAX = 4096, REHEARSALS = 4 };
+enum { IMAGES_MAX = 8, PATH_BYTES_MAX = 4096, VARIABLE_DIGITS = 20, REHEARSALS = 4 };
 
 static const char *const exports[GUEST_FUNCTION_COUNT] = {
     [GUEST_CALL_CTORS] = "__wasm_call_ctors",
@@ -157,6 +161,25 @@ static int exports_find(struct guest *guest, size_t instance, struct err *err)
     return 0;
 }
 
+/* In the order of their numbers, as many as there are. */
+static int variables_find(struct guest *guest, size_t instance, struct err *err)
+{
+    guest->variable_count = 0;
+    for (;;) {
+        struct engine_extern variable;
+        char name[sizeof EXPORTS_VARIABLE + VARIABLE_DIGITS];
+        snprintf(name, sizeof name, "%s%zu", EXPORTS_VARIABLE, guest->variable_count);
+        if (!engine_export(guest->store, instance, name, ENGINE_GLOBAL, &variable)) {
+            return 0;
+        }
+        if (guest->variable_count == LIMIT_CORE_VARIABLES_MAX) {
+            return err_set(err, ERR_LIMIT, "the core has more than %u variables",
+                           LIMIT_CORE_VARIABLES_MAX);
+        }
+        guest->variables[guest->variable_count++] = variable;
+    }
+}
+
 static int data_find(struct guest *guest, size_t instance, struct guest_addr data[DATA],
                      struct err *err)
 {
@@ -226,17 +249,20 @@ static int modules_map(struct guest *guest, const struct guest_config *config, s
                : 0;
 }
 
-static int engine_start(struct guest *guest, struct err *err)
+/* Makes a store with an instance of the core in it, whose code does not run yet, and the call
+ * trampoline in its table. */
+static int instantiate(struct guest *guest, struct err *err)
 {
     struct guest_addr data[DATA];
     if (engine_store_new(guest->engine, guest->memory_bytes_max, &guest->store, err) != 0 ||
         core_instantiate(guest, &guest->core_instance, err) != 0 ||
         exports_find(guest, guest->core_instance, err) != 0 ||
+        variables_find(guest, guest->core_instance, err) != 0 ||
         data_find(guest, guest->core_instance, data, err) != 0 ||
         trampoline_install(guest, data, err) != 0) {
         return -1;
     }
-    return guest_call(guest, GUEST_CALL_CTORS, NULL, 0, NULL, err);
+    return 0;
 }
 
 /* ---- The file system ------------------------------------------------------------------------ */
@@ -268,15 +294,8 @@ static int images_map(struct guest *guest, const char *const *paths, struct err 
     return 0;
 }
 
-static int files_map(struct guest *guest, const struct guest_config *config, struct err *err)
+static int files_new(struct guest *guest, struct err *err)
 {
-    guest->images = calloc(IMAGES_MAX, sizeof *guest->images);
-    if (guest->images == NULL) {
-        return err_set(err, ERR_MEMORY, "no memory for the image list");
-    }
-    if (images_map(guest, config->image_paths, err) != 0) {
-        return -1;
-    }
     struct vfs_config files = {
         .images = guest->images,
         .image_count = guest->image_count,
@@ -291,6 +310,15 @@ static int files_map(struct guest *guest, const struct guest_config *config, str
             },
     };
     return vfs_new(&files, &guest->vfs, err);
+}
+
+static int files_map(struct guest *guest, const struct guest_config *config, struct err *err)
+{
+    guest->images = calloc(IMAGES_MAX, sizeof *guest->images);
+    if (guest->images == NULL) {
+        return err_set(err, ERR_MEMORY, "no memory for the image list");
+    }
+    return images_map(guest, config->image_paths, err) != 0 ? -1 : files_new(guest, err);
 }
 
 /* ---- Python -----------------------------------------------------------------------------------
@@ -509,7 +537,7 @@ static int share_prepare(struct guest *guest, struct err *err)
 }
 
 /* "3.14.0 (main, ...)": the first word. */
-static int version_read(struct guest *guest, struct err *err)
+int boot_read_version(struct guest *guest, struct err *err)
 {
     uint32_t at = 0;
     struct span text;
@@ -554,7 +582,8 @@ int guest_load(const struct guest_config *config, struct guest **out, struct err
     guest->is_warm = config->warm != 0;
     buf_init(&guest->handles, LIMIT_HANDLES_BYTES_MAX);
     if (preload_copy(guest, config->preload, err) != 0 || files_map(guest, config, err) != 0 ||
-        engine_new(false, &guest->engine, err) != 0 || modules_map(guest, config, err) != 0) {
+        engine_new(false, &guest->engine, err) != 0 || modules_map(guest, config, err) != 0 ||
+        snapshot_map(guest, config, err) != 0 || instantiate(guest, err) != 0) {
         guest_free(guest);
         return err_prefix(err, "loading the guest");
     }
@@ -564,22 +593,64 @@ int guest_load(const struct guest_config *config, struct guest **out, struct err
 
 int guest_boot_bare(struct guest *guest, struct err *err)
 {
-    return engine_start(guest, err) != 0 || python_start(guest, err) != 0 ||
-                   version_read(guest, err) != 0
+    return guest_call(guest, GUEST_CALL_CTORS, NULL, 0, NULL, err) != 0 ||
+                   python_start(guest, err) != 0 || boot_read_version(guest, err) != 0
                ? err_prefix(err, "starting the guest")
                : 0;
 }
 
-int guest_boot(struct guest *guest, struct err *err)
+int guest_boot_runner(struct guest *guest, struct err *err)
 {
-    if (guest_boot_bare(guest, err) != 0) {
-        return -1;
-    }
     if ((guest->preload != NULL && preload_name(guest, err) != 0) ||
         runner_start(guest, err) != 0) {
         return err_prefix(err, "starting the runner");
     }
     return guest->is_warm ? share_prepare(guest, err) : 0;
+}
+
+/* What the store's own memory refers to goes with it. */
+static void instance_free(struct guest *guest)
+{
+    engine_store_free(guest->store);
+    guest->store = NULL;
+    buf_free(&guest->handles);
+    free(guest->missing);
+    guest->missing = NULL;
+    ffi_free(guest->ffi);
+    guest->ffi = NULL;
+}
+
+/* As after guest_load, but for the snapshot. */
+static int reset(struct guest *guest, struct err *err)
+{
+    instance_free(guest);
+    loader_reset(guest->loader);
+    guest->zone = zone_utc();
+    guest->zone_text[0] = '\0';
+    guest->zone_names_at[0] = guest->zone_names_at[1] = guest_addr(0);
+    guest->step_function = guest->rewind_function = 0;
+    vfs_free(guest->vfs);
+    guest->vfs = NULL;
+    return files_new(guest, err) != 0 ? -1 : instantiate(guest, err);
+}
+
+int guest_boot(struct guest *guest, struct err *err)
+{
+    if (guest->snapshot.base != NULL) {
+        if (snapshot_restore(guest, err) == 0) {
+            return 0;
+        }
+        log_debug("booting without a snapshot: %s", err->text);
+        if (reset(guest, err) != 0) {
+            return err_prefix(err, "starting the guest anew");
+        }
+    }
+    return guest_boot_bare(guest, err) != 0 ? -1 : guest_boot_runner(guest, err);
+}
+
+bool guest_is_restored(const struct guest *guest)
+{
+    return guest->is_restored;
 }
 
 int guest_settle(struct guest *guest, struct err *err)
@@ -592,9 +663,9 @@ void guest_free(struct guest *guest)
     if (guest == NULL) {
         return;
     }
-    engine_store_free(guest->store);
+    instance_free(guest);
     loader_free(guest->loader);
-    buf_free(&guest->handles);
+    snapshot_unmap(guest);
     engine_module_free(guest->trampoline);
     engine_module_free(guest->core);
     engine_free(guest->engine);
@@ -603,9 +674,7 @@ void guest_free(struct guest *guest)
         munmap((void *)(uintptr_t)guest->images[i].base, guest->images[i].len);
     }
     free(guest->images);
-    free(guest->missing);
     free(guest->preload);
-    ffi_free(guest->ffi);
     buf_free(&guest->answer);
     free(guest);
 }

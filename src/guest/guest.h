@@ -1,7 +1,9 @@
 /*
  * CPython on the wasm engine: boot, run one request, interrupt. Used by `vitrine-cell` and by
  * `vitrine-precompile`. Life: guest_load, guest_boot and guest_settle (zygote), then fork, then
- * perhaps guest_rehearse, then guest_run once (cell).
+ * perhaps guest_rehearse, then guest_run once (cell). A boot is quick where there is a
+ * snapshot of a guest that was booted before from the same files
+ * (docs/decisions/0009-snapshots.md).
  *
  * A guest is one value: linear memory, globals, table, file system and open files hang from
  * `struct guest` alone. Nothing here opens a host file after guest_load has returned, and no code
@@ -33,16 +35,24 @@ struct guest_config {
      * relative to the file's own folder. All are mapped at boot; a dlopen only instantiates. NULL:
      * none. */
     const char *modules_path;
+    const char *snapshot_path; /* of a guest like this one, booted; NULL: none. One that is not
+                                  there, or does not fit, is passed over */
     const char *preload; /* comma-separated modules to import ahead in a warm guest; NULL: none. One
                             that fails is left to the program */
 };
 
-/* Opens, checks and maps all the files. On success *out is owned by the caller until guest_free. */
+/* Opens, checks and maps all the files, and makes the core's instance. On success *out is owned by
+ * the caller until guest_free. */
 int guest_load(const struct guest_config *config, struct guest **out, struct err *err);
 
-/* Boots CPython up to an imported runner. Takes 20 to 30 ms; a warm guest about 100 ms. After -1
- * the guest is good for guest_free alone. */
+/* Boots CPython up to an imported runner. Takes 20 to 30 ms; a warm guest about 100 ms; with a
+ * snapshot 1 ms, and then it is as warm as the guest that the snapshot was made of. After -1 the
+ * guest is good for guest_free alone. */
 int guest_boot(struct guest *guest, struct err *err);
+
+/* Whether it was the snapshot that it booted from. */
+bool guest_is_restored(const struct guest *guest);
+
 void guest_free(struct guest *guest);
 
 /* For a guest whose process is about to fork, once, after guest_boot: lays its memory out so that
@@ -106,6 +116,14 @@ void guest_core_exports(const char *names[GUEST_CORE_EXPORTS_MAX]);
 
 /* As guest_boot, without a runner: for images that have none yet. `warm` is ignored. */
 int guest_boot_bare(struct guest *guest, struct err *err);
+
+/* The rest of guest_boot after guest_boot_bare: from here on code of packages runs. */
+int guest_boot_runner(struct guest *guest, struct err *err);
+
+/* Writes a snapshot of a guest that has booted and not run, beside `path`, and renames it into
+ * place. The guest's own randomness is in it, so who can read it can guess the hash secret of
+ * guests that boot from it. ERR_USAGE when the guest holds something that a snapshot cannot. */
+int guest_snapshot_write(struct guest *guest, const char *path, struct err *err);
 
 /* Executes Python source in __main__; its output goes to this process's standard error. -1 when it
  * raised (the traceback has been printed) or trapped. */

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/limits.h"
 #include "engine/engine.h"
 #include "guest/guest.h"
 #include "guest/memory.h"
@@ -78,6 +79,8 @@ struct guest {
     struct engine_extern table;
     struct engine_extern stack_pointer; /* a global: the end of the C stack in use */
     struct engine_extern functions[GUEST_FUNCTION_COUNT];
+    struct engine_extern variables[LIMIT_CORE_VARIABLES_MAX]; /* the core's mutable globals */
+    size_t variable_count;
     struct vfs *vfs;
     struct span *images; /* mapped files */
     size_t image_count;
@@ -90,6 +93,10 @@ struct guest {
     struct loader *loader;        /* side modules (dylink/loader.h) */
     struct buf handles;           /* what dlopen gave out (abi/dlopen.c) */
     struct ffi *ffi;              /* callbacks (abi/ffi.h); NULL while there are none */
+
+    struct span snapshot;    /* a mapped file, or empty: there is none */
+    struct buf snapshot_key; /* what a snapshot has to be made of to fit (snapshot.c) */
+    bool is_restored;        /* it did */
 
     bool is_warm;  /* as configured */
     char *preload; /* likewise, or NULL; owned */

@@ -47,6 +47,7 @@ static const struct rule table[] = {
     {SCMP_SYS(mprotect), ALLOW, {ARG_LACKS(2, PROT_EXEC)}},
     {SCMP_SYS(mprotect), ANSWER(0), {ARG_HAS(2, PROT_EXEC)}},
     {SCMP_SYS(mremap), ALLOW, {ARG_IS(3, MREMAP_MAYMOVE)}},
+    {SCMP_SYS(mremap), ALLOW, {ARG_IS(3, MREMAP_MAYMOVE | MREMAP_FIXED)}},
     {SCMP_SYS(munmap), ALLOW, {{0}}},
     {SCMP_SYS(madvise), ALLOW, {{0}}},
     {SCMP_SYS(sysinfo), ALLOW, {{0}}}, /* qsort asks how much there is */

@@ -263,14 +263,18 @@ static void on_assembled(void *context, const struct err *err, uint64_t ms)
     job_succeed(job);
 }
 
-/* environment OUTDIR --wheel DIR... --about FILE */
+/* environment OUTDIR --wheel DIR... --about FILE --guest DIR [--preload NAMES] */
 static struct build *assembly_start(struct job *job, struct err *err)
 {
     size_t count = job->plan.package_count;
-    const char **args = calloc(2 * count + 5, sizeof *args);
+    const char **args = calloc(2 * count + 9, sizeof *args);
     cleanup_buf struct buf about;
+    cleanup_buf struct buf names;
     buf_init(&about, LIMIT_PACKAGES_MAX * KIB);
-    if (args == NULL || store_environment_json(&job->plan, &about) != 0) {
+    buf_init(&names, LIMIT_PRELOAD_BYTES_MAX + 1);
+    if (args == NULL || store_environment_json(&job->plan, &about) != 0 ||
+        buf_append(&names, job->preload.base, job->preload.len) != 0 ||
+        buf_append_char(&names, '\0') != 0) {
         free(args);
         (void)err_set(err, ERR_MEMORY, "no memory for an environment");
         return NULL;
@@ -284,6 +288,13 @@ static struct build *assembly_start(struct job *job, struct err *err)
     }
     args[n++] = "--about";
     args[n++] = BUILD_ABOUT;
+    args[n++] = "--guest";
+    args[n++] = job->packages->store.guest_dir;
+    if (job->preload.len > 0) {
+        names.base[job->preload.len - 1] = '\0'; /* the end of the line */
+        args[n++] = "--preload";
+        args[n++] = names.base;
+    }
     struct build_order order = {.dir = job->dir,
                                 .args = args,
                                 .about = buf_span(&about),
@@ -647,6 +658,7 @@ void job_leave(struct job_waiter *waiter)
 static void settings_sum(struct sum *sum, const struct packages *packages)
 {
     sum_add(sum, span_of(packages->store.key));
+    sum_add(sum, span_of(packages->store.id));
     for (size_t i = 0; packages->index_urls[i] != NULL; i++) {
         sum_add(sum, span_of(packages->index_urls[i]));
     }

@@ -89,12 +89,13 @@ static int make_dirs(const char *path, struct err *err)
     return 0;
 }
 
-static int key_read(struct store *store, struct err *err)
+static int key_read(const struct store *store, const char *name, char out[sizeof store->key],
+                    struct err *err)
 {
     char path[PATH_MAX];
     cleanup_buf struct buf text;
     buf_init(&text, sizeof store->key);
-    if (join(path, store->guest_dir, "key", "", err) != 0 || fd_read_file(path, &text, err) != 0) {
+    if (join(path, store->guest_dir, name, "", err) != 0 || fd_read_file(path, &text, err) != 0) {
         return err_prefix(err, "the guest's folder");
     }
     size_t len = 0;
@@ -104,8 +105,8 @@ static int key_read(struct store *store, struct err *err)
     if (len != sizeof store->key - 1 || (text.len > len && text.base[len] != '\n')) {
         return err_set(err, ERR_FORMAT, "%s is not 16 hex digits: run `make build`", path);
     }
-    memcpy(store->key, text.base, len);
-    store->key[len] = '\0';
+    memcpy(out, text.base, len);
+    out[len] = '\0';
     return 0;
 }
 
@@ -121,7 +122,8 @@ int store_open(struct store *store, struct err *err)
             return err_prefix(err, "the cache");
         }
     }
-    return key_read(store, err);
+    return key_read(store, "id", store->id, err) != 0 ? -1
+                                                      : key_read(store, "key", store->key, err);
 }
 
 /* ---- Contents -------------------------------------------------------------------------------- */
@@ -326,6 +328,7 @@ int store_environment_id(const struct store *store, const struct plan *plan, str
     struct sum sum;
     sum_begin(&sum);
     sum_add(&sum, span_of(store->key));
+    sum_add(&sum, span_of(store->id));
     sum_add(&sum, preload);
     for (size_t i = 0; i < plan->package_count; i++) {
         const struct plan_package *package = &plan->packages[i];

@@ -31,14 +31,16 @@
 struct store {
     char *guest_dir;
     char *cache_dir;
-    char key[17]; /* of the toolchain, GUESTDIR/key; "" until store_open */
+    char key[17]; /* of the toolchain, GUESTDIR/key: what wheels are built with; "" until store_open
+                   */
+    char id[17];  /* of the whole folder, GUESTDIR/id: what environments' snapshots are made with */
 };
 
 /* Copies the two names; nothing is looked at yet. store_free frees them. */
 int store_init(struct store *store, const char *guest_dir, const char *cache_dir, struct err *err);
 void store_free(struct store *store);
 
-/* Reads the key and makes the cache's folders, once. ERR_MISSING, ERR_FORMAT, ERR_SYSTEM. */
+/* Reads key and id and makes the cache's folders, once. ERR_MISSING, ERR_FORMAT, ERR_SYSTEM. */
 int store_open(struct store *store, struct err *err);
 
 /* CACHE/FOLDER/NAME; -1 when it is too long. */

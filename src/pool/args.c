@@ -13,9 +13,9 @@
 #include "base/limits.h"
 #include "base/log.h"
 
-/* The program, four options with a value, two for each image and one more, --warm, two for each
+/* The program, six options with a value, two for each image and one more, --warm, two for each
  * control group, and the final NULL. */
-enum { ARGS_MAX = 12 + 2 * LIMIT_IMAGE_COUNT_MAX + 2 * CGROUP_GROUPS_MAX };
+enum { ARGS_MAX = 16 + 2 * LIMIT_IMAGE_COUNT_MAX + 2 * CGROUP_GROUPS_MAX };
 
 struct args {
     char *items[ARGS_MAX];
@@ -88,6 +88,18 @@ static int images_add(struct args *args, const char *dir, struct err *err)
     return result;
 }
 
+/* A guest like the folder's, booted; there may be none, and the guest knows whether it fits. */
+static const char snapshot_file[] = "snapshot";
+
+static int snapshot_add(struct args *args, const char *dir, bool *is_there, struct err *err)
+{
+    char path[LIMIT_PATH_BYTES_MAX];
+    int len = snprintf(path, sizeof path, "%s/%s", dir, snapshot_file);
+    *is_there = len > 0 && (size_t)len < sizeof path && access(path, R_OK) == 0;
+    return *is_there && (add(args, err, "--snapshot") != 0 || add(args, err, "%s", path) != 0) ? -1
+                                                                                               : 0;
+}
+
 static int parts_check(const struct pool_config *config, struct err *err)
 {
     char core[LIMIT_PATH_BYTES_MAX];
@@ -122,6 +134,7 @@ int args_new(const struct pool_config *config, const struct cgroup *cgroup, char
     if (parts_check(config, err) != 0) {
         return -1;
     }
+    bool has_snapshot;
     struct args *args = calloc(1, sizeof *args);
     if (args == NULL) {
         return err_set(err, ERR_MEMORY, "no memory for a command line");
@@ -130,6 +143,7 @@ int args_new(const struct pool_config *config, const struct cgroup *cgroup, char
         add(args, err, "%s/core.cwasm", config->guest_dir) != 0 ||
         images_add(args, config->guest_dir, err) != 0 || add(args, err, "--memory-max") != 0 ||
         add(args, err, "%" PRIu64, config->memory_bytes_max) != 0 ||
+        snapshot_add(args, config->guest_dir, &has_snapshot, err) != 0 ||
         add(args, err, config->warm ? "--warm" : "--cold") != 0 ||
         groups_add(args, cgroup, err) != 0) {
         args_free(args->items);
@@ -141,7 +155,7 @@ int args_new(const struct pool_config *config, const struct cgroup *cgroup, char
 
 /* ---- Environments ---------------------------------------------------------------------------- */
 
-/* In its folder; the third one may be absent. */
+/* In its folder; the third one may be absent, as may the snapshot. */
 static const char image_file[] = "packages.img";
 static const char modules_file[] = "modules";
 static const char preload_file[] = "preload";
@@ -196,28 +210,32 @@ static void preload_read(const char *dir, struct buf *names)
     }
 }
 
-static int environment_add(struct args *args, const char *dir, bool wants_preload,
-                           bool *has_preload, struct err *err)
+static int environment_add(struct args *args, const char *dir, enum args_ahead ahead,
+                           bool *has_ahead, struct err *err)
 {
+    bool has_snapshot = false;
     cleanup_buf struct buf names;
     buf_init(&names, LIMIT_PRELOAD_BYTES_MAX);
-    if (wants_preload) {
+    if (ahead == ARGS_AHEAD_ALL) {
         preload_read(dir, &names);
     }
-    *has_preload = names.len > 0;
     if (add(args, err, "--image") != 0 || add(args, err, "%s/%s", dir, image_file) != 0 ||
         add(args, err, "--modules") != 0 || add(args, err, "%s/%s", dir, modules_file) != 0) {
         return -1;
     }
-    if (*has_preload && (add(args, err, "--preload") != 0 ||
-                         add(args, err, "%.*s", (int)names.len, names.base) != 0)) {
+    if (names.len > 0 && (add(args, err, "--preload") != 0 ||
+                          add(args, err, "%.*s", (int)names.len, names.base) != 0)) {
         return -1;
     }
+    if (ahead != ARGS_AHEAD_NOTHING && snapshot_add(args, dir, &has_snapshot, err) != 0) {
+        return -1;
+    }
+    *has_ahead = names.len > 0 || has_snapshot;
     return 0;
 }
 
-int args_new_environment(char *const *base, const char *dir, bool wants_preload, char ***out,
-                         bool *has_preload, struct err *err)
+int args_new_environment(char *const *base, const char *dir, enum args_ahead ahead, char ***out,
+                         bool *has_ahead, struct err *err)
 {
     if (args_check_environment(dir, err) != 0) {
         return -1;
@@ -230,7 +248,7 @@ int args_new_environment(char *const *base, const char *dir, bool wants_preload,
     for (size_t i = 0; result == 0 && base[i] != NULL; i++) {
         result = add(args, err, "%s", base[i]);
     }
-    if (result != 0 || environment_add(args, dir, wants_preload, has_preload, err) != 0) {
+    if (result != 0 || environment_add(args, dir, ahead, has_ahead, err) != 0) {
         args_free(args->items);
         return -1;
     }

@@ -14,10 +14,14 @@ int args_new(const struct pool_config *config, const struct cgroup *cgroup, char
 /* Whether the folder of an environment has its files; ERR_MISSING. */
 int args_check_environment(const char *dir, struct err *err);
 
-/* A copy of `base` for the environment in the folder `dir`, checked as above. *has_preload says
- * whether its zygote is told to import something ahead. */
-int args_new_environment(char *const *base, const char *dir, bool wants_preload, char ***out,
-                         bool *has_preload, struct err *err);
+/* What may be imported before there is a program: what the folder names, and what its snapshot
+ * has; or the latter alone, for a zygote that runs one program. */
+enum args_ahead { ARGS_AHEAD_NOTHING, ARGS_AHEAD_SNAPSHOT, ARGS_AHEAD_ALL };
+
+/* A copy of `base` for the environment in the folder `dir`, checked as above. *has_ahead says
+ * whether its zygote has code of packages run before it is ready. */
+int args_new_environment(char *const *base, const char *dir, enum args_ahead ahead, char ***out,
+                         bool *has_ahead, struct err *err);
 
 void args_free(char **args);
 

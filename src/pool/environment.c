@@ -100,11 +100,13 @@ int environment_spawn(struct environment *environment, struct zygote **out, stru
 {
     struct pool *pool = environment->pool;
     const struct pool_patience *patience = &pool->patience;
+    const enum args_ahead ahead = environment->is_bare ? ARGS_AHEAD_NOTHING
+                                  : pool->is_warm      ? ARGS_AHEAD_ALL
+                                                       : ARGS_AHEAD_SNAPSHOT;
     char **args = pool->args;
     environment->has_preload = false;
-    if (!environment->is_base &&
-        args_new_environment(pool->args, environment->dir, pool->is_warm && !environment->is_bare,
-                             &args, &environment->has_preload, err) != 0) {
+    if (!environment->is_base && args_new_environment(pool->args, environment->dir, ahead, &args,
+                                                      &environment->has_preload, err) != 0) {
         return -1;
     }
     uint64_t boot_ms_max = environment->has_preload ? patience->preload_ms : patience->boot_ms;

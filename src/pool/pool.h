@@ -122,6 +122,7 @@ struct pool_info {
     char python_version[32];
     char engine_version[64];
     uint64_t boot_us;
+    uint32_t has_snapshot; /* 1 when it booted from one */
     struct pool_jail jail;
     struct pool_cgroup cgroup;
     bool ready;

@@ -177,6 +177,7 @@ static int ready_read(struct span record, struct pool_info *info)
             copy_text(info->engine_version, sizeof info->engine_version, field.value);
             break;
         case WIRE_READY_BOOT_US: result = wire_get_u64(field.value, &info->boot_us); break;
+        case WIRE_READY_SNAPSHOT: result = wire_get_u32(field.value, &info->has_snapshot); break;
         default: result = -1;
         }
         if (result != 0) {
@@ -221,6 +222,9 @@ static int ready_take(struct zygote *zygote, struct span record)
     if (zygote->environment->is_base) {
         zygote->pool->info = read;
     }
+    log_debug("environment %s: a zygote is ready after %llu ms%s", zygote->environment->id,
+              (unsigned long long)read.boot_us / 1000,
+              read.has_snapshot != 0 ? ", from a snapshot" : "");
     environment_zygote_ready(zygote->environment, zygote);
     return 0;
 }

@@ -201,9 +201,10 @@ enum wire_end_field {
 };
 
 enum wire_ready_field {
-    WIRE_READY_PYTHON = 1,  /* text: the guest's Python, e.g. 3.14.0 */
-    WIRE_READY_ENGINE = 2,  /* text: the engine and its version */
-    WIRE_READY_BOOT_US = 3, /* u64: from exec to ready */
+    WIRE_READY_PYTHON = 1,   /* text: the guest's Python, e.g. 3.14.0 */
+    WIRE_READY_ENGINE = 2,   /* text: the engine and its version */
+    WIRE_READY_BOOT_US = 3,  /* u64: from exec to ready */
+    WIRE_READY_SNAPSHOT = 4, /* u32: 1 when it booted from a snapshot, else 0 */
 };
 
 enum wire_jailed_field {

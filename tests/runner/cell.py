@@ -23,6 +23,7 @@ REQUEST, STDOUT, STDERR, RESULT, END = 1, 16, 17, 18, 19
 FORK, INTERRUPT, KILL = 32, 33, 34
 DISPLAY = 21
 READY, FATAL, EXITED, JAILED = 48, 49, 50, 51
+READY_SNAPSHOT = 4
 
 RETURNED, LEFT, TRAPPED, LIMIT, PROTOCOL = range(5)
 LIMIT_MEMORY, LIMIT_OUTPUT = 1, 2
@@ -168,7 +169,7 @@ def _private_kib(pid: int) -> int:
 
 
 class Zygote:
-    """A ``vitrine-cell``, booted: cold, warm, or warm with cells that rehearse."""
+    """A ``vitrine-cell``, booted: cold, warm, warm with cells that rehearse, or from a snapshot."""
 
     def __init__(self, boot: str, log: Path) -> None:
         self.rehearses = boot == "rehearsed"
@@ -180,7 +181,9 @@ class Zygote:
         command = [str(program), "--core", f"{build}/guest/core.cwasm"]
         command += ["--image", f"{build}/guest/stdlib.img"]
         command += ["--memory-max", str(LIMITS[wire.REQUEST_MEMORY_BYTES])]
-        command += ["--cold" if boot == "cold" else "--warm"]
+        command += ["--cold" if boot in ("cold", "restored") else "--warm"]
+        if boot == "restored":
+            command += ["--snapshot", f"{build}/guest/snapshot"]
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Not subprocess, which has no way to say which number a descriptor gets.
         self._pid = os.posix_spawn(
@@ -206,6 +209,7 @@ class Zygote:
             os.waitpid(self._pid, 0)
             raise
         self.ready = dict(wire.fields(payload))
+        assert self.ready[READY_SNAPSHOT] == struct.pack("<I", boot == "restored")
 
     def __enter__(self) -> "Zygote":
         return self

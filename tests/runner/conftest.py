@@ -38,7 +38,7 @@ def zygote_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
         yield find
 
 
-@pytest.fixture(params=["cold", "warm", "rehearsed"])
+@pytest.fixture(params=["cold", "warm", "rehearsed", "restored"])
 def zygote(request: pytest.FixtureRequest, zygote_of: Callable[[str], Zygote]) -> Zygote:
     """Each kind in turn."""
     return zygote_of(request.param)

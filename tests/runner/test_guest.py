@@ -17,7 +17,7 @@ from cell import (
     Zygote,
 )
 
-BOOTS = ("cold", "warm", "rehearsed")
+BOOTS = ("cold", "warm", "rehearsed", "restored")
 
 
 def test_both_streams_keep_their_order(zygote: Zygote) -> None:
@@ -201,4 +201,4 @@ deepest
 
 def test_the_depth_of_recursion_is_the_same_in_all(zygote_of: object) -> None:
     depths = [zygote_of(boot).run(value("", DEPTH, None)).value for boot in BOOTS]
-    assert depths == [999] * 3  # the limit is 1000, and the first frame is the program's
+    assert depths == [999] * len(BOOTS)  # the limit is 1000, and the first frame is the program's

@@ -118,6 +118,7 @@ void fixture_make(struct fixture *fixture)
     assert_non_null(fixture->fetch);
     assert_int_equal(mkdir(fixture->guest, 0700), 0);
     fixture_write(fixture, "guest/key", "0123456789abcdef\n");
+    fixture_write(fixture, "guest/id", "fedcba9876543210\n");
     fixture_write(fixture, "guest/pyodide-lock.json", lock);
     fixture_write(fixture, "guest/distribution", "https://cdn.test/\nindex:one\n");
     fixture_write(fixture, "precompile", script);

@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "guest/abi/abi.h"
+#include "guest/abi/dlopen.h"
 #include "guest/dylink/loader.h"
 #include "guest/state.h"
 #include "wire/wire.h"
@@ -117,6 +118,32 @@ static int symbol_find(void *context, union engine_value *values)
         return fail(guest, values, text);
     }
     values[0].i32 = address;
+    return 0;
+}
+
+void handles_save(const struct guest *guest, struct saving *out)
+{
+    const struct handle *handles = (const struct handle *)(const void *)guest->handles.base;
+    const uint32_t count = (uint32_t)(guest->handles.len / sizeof *handles);
+    save_u32(out, count);
+    for (uint32_t i = 0; i < count; i++) {
+        save_u32(out, handles[i].dso);
+        save_u32(out, handles[i].library);
+    }
+}
+
+int handles_load(struct guest *guest, struct loading *in, struct err *err)
+{
+    const uint32_t library_count = loader_count(guest->loader);
+    const uint32_t count = load_count(in, LIMIT_HANDLES_BYTES_MAX / sizeof(struct handle));
+    for (uint32_t i = 0; i < count && !in->is_bad; i++) {
+        struct handle handle = {.dso = load_u32(in)};
+        handle.library = load_u32(in);
+        if ((handle.library >= library_count && handle.library != LOADER_MAIN) ||
+            buf_append(&guest->handles, &handle, sizeof handle) != 0) {
+            return err_set(err, ERR_FORMAT, "the list of open libraries is damaged");
+        }
+    }
     return 0;
 }
 

@@ -56,6 +56,16 @@ static int zone_from_file(struct guest *guest, struct span name, struct guest_zo
                          : zone_parse((struct span){start + 1, (size_t)(end - start - 1)}, out);
 }
 
+static void zone_set(struct guest *guest, const char now[GUEST_ZONE_TEXT_MAX])
+{
+    memcpy(guest->zone_text, now, sizeof guest->zone_text);
+    guest->zone = zone_utc();
+    const struct span text = span_of(guest->zone_text[0] == ':' ? now + 1 : now);
+    if (text.len > 0 && zone_parse(text, &guest->zone) != 0) {
+        (void)zone_from_file(guest, text, &guest->zone);
+    }
+}
+
 bool environment_zone_refresh(struct guest *guest)
 {
     char now[GUEST_ZONE_TEXT_MAX] = "";
@@ -66,11 +76,23 @@ bool environment_zone_refresh(struct guest *guest)
     if (strcmp(now, guest->zone_text) == 0) {
         return false;
     }
-    memcpy(guest->zone_text, now, sizeof now);
-    guest->zone = zone_utc();
-    text = span_of(now[0] == ':' ? now + 1 : now);
-    if (text.len > 0 && zone_parse(text, &guest->zone) != 0) {
-        (void)zone_from_file(guest, text, &guest->zone);
-    }
+    zone_set(guest, now);
     return true;
+}
+
+void environment_zone_save(const struct guest *guest, struct saving *out)
+{
+    save_bytes(out, span_of(guest->zone_text));
+    save_u32(out, guest->zone_names_at[0].at);
+    save_u32(out, guest->zone_names_at[1].at);
+}
+
+void environment_zone_load(struct guest *guest, struct loading *in)
+{
+    char text[GUEST_ZONE_TEXT_MAX] = "";
+    const struct span saved = load_bytes(in, sizeof text - 1);
+    memcpy(text, saved.base, saved.len);
+    zone_set(guest, text);
+    guest->zone_names_at[0] = guest_addr(load_u32(in));
+    guest->zone_names_at[1] = guest_addr(load_u32(in));
 }

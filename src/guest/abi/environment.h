@@ -2,6 +2,7 @@
 #ifndef GUEST_ABI_ENVIRONMENT_H
 #define GUEST_ABI_ENVIRONMENT_H
 
+#include "base/save.h"
 #include "guest/state.h"
 
 /*
@@ -10,5 +11,9 @@
  * Returns whether the zone is another one than before.
  */
 bool environment_zone_refresh(struct guest *guest);
+
+/* The zone by its text, and where the C library keeps its names, for a snapshot. */
+void environment_zone_save(const struct guest *guest, struct saving *out);
+void environment_zone_load(struct guest *guest, struct loading *in);
 
 #endif

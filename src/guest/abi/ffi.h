@@ -14,9 +14,19 @@
 #ifndef GUEST_ABI_FFI_H
 #define GUEST_ABI_FFI_H
 
+#include "base/err.h"
+#include "base/save.h"
+
+struct guest;
+
 /* A guest's callbacks; made when it makes the first one. */
 struct ffi;
 
 void ffi_free(struct ffi *ffi); /* may be NULL */
+
+/* The callbacks that exist, for a snapshot: their places in the table and their types. Loading is
+ * for a guest that has none, whose table is as large as it was. ERR_FORMAT, ERR_MEMORY. */
+void ffi_save(const struct guest *guest, struct saving *out);
+int ffi_load(struct guest *guest, struct loading *in, struct err *err);
 
 #endif

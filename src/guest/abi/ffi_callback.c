@@ -428,3 +428,94 @@ static int callback_run(void *context, union engine_value *values)
                ? 0
                : ffi_bad_memory(guest);
 }
+
+/* ---- Snapshots --------------------------------------------------------------------------------
+ */
+
+enum { SAVED_UNUSED, SAVED_IDLE, SAVED_ARMED };
+
+/* Host functions that no callback has are not saved: new ones are as good. */
+static void slot_save(const struct ffi *ffi, const struct ffi_slot *slot, struct saving *out)
+{
+    const bool is_armed = slot->used && slot->function != NONE;
+    save_u32(out, slot->table_index);
+    save_u32(out, is_armed ? SAVED_ARMED : slot->used ? SAVED_IDLE : SAVED_UNUSED);
+    if (is_armed) {
+        const struct ffi_function *function = function_at(ffi, slot->function);
+        save_u32(out, function->closure_at);
+        save_bytes(out, span_of(type_at(ffi, function->type)->text));
+    }
+}
+
+void ffi_save(const struct guest *guest, struct saving *out)
+{
+    const struct ffi *ffi = guest->ffi;
+    const uint32_t count = ffi == NULL ? 0 : (uint32_t)(ffi->slots.len / sizeof(struct ffi_slot));
+    save_u32(out, count);
+    for (uint32_t i = 0; i < count; i++) {
+        slot_save(ffi, slot_at(ffi, i), out);
+    }
+}
+
+static int saved_damaged(struct err *err)
+{
+    return err_set(err, ERR_FORMAT, "the list of callbacks is damaged");
+}
+
+static int armed_load(struct guest *guest, struct ffi *ffi, struct ffi_slot *slot,
+                      struct loading *in, struct err *err)
+{
+    char signature[LETTERS_MAX];
+    uint32_t number;
+    const uint32_t closure_at = load_u32(in);
+    const struct span text = load_bytes(in, sizeof signature - 1);
+    if (memchr(text.base, '\0', text.len) != NULL) {
+        return saved_damaged(err);
+    }
+    memcpy(signature, text.base, text.len);
+    signature[text.len] = '\0';
+    if (in->is_bad || function_take(guest, ffi, signature, &number) != 0) {
+        return saved_damaged(err);
+    }
+    slot->function = number;
+    function_at(ffi, number)->closure_at = closure_at;
+    return engine_table_set(guest->store, &guest->table, slot->table_index,
+                            &function_at(ffi, number)->function, err);
+}
+
+/* `*floor` is the least table index that keeps the slots in order. */
+static int slot_load(struct guest *guest, struct ffi *ffi, uint32_t *floor, struct loading *in,
+                     struct err *err)
+{
+    struct ffi_slot slot = {.table_index = load_u32(in), .function = NONE};
+    const uint32_t state = load_count(in, SAVED_ARMED);
+    const uint32_t number = (uint32_t)(ffi->slots.len / sizeof slot);
+    if (in->is_bad || slot.table_index < *floor ||
+        slot.table_index >= engine_table_size(guest->store, &guest->table)) {
+        return saved_damaged(err);
+    }
+    *floor = slot.table_index + 1;
+    slot.used = state != SAVED_UNUSED;
+    if ((state == SAVED_ARMED && armed_load(guest, ffi, &slot, in, err) != 0) ||
+        buf_append(&ffi->slots, &slot, sizeof slot) != 0 ||
+        (!slot.used && buf_append(&ffi->free, &number, sizeof number) != 0)) {
+        return saved_damaged(err);
+    }
+    return 0;
+}
+
+int ffi_load(struct guest *guest, struct loading *in, struct err *err)
+{
+    const uint32_t count = load_count(in, LIMIT_CLOSURES_MAX);
+    uint32_t floor = 0;
+    struct ffi *ffi = count == 0 ? NULL : ffi_of(guest);
+    if (count > 0 && ffi == NULL) {
+        return err_set(err, ERR_MEMORY, "no memory for callbacks");
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (slot_load(guest, ffi, &floor, in, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}

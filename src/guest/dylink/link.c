@@ -310,17 +310,33 @@ static int instantiate_or_undo(const struct link *link, size_t *instance, struct
     return -1;
 }
 
-int link_library(struct guest *guest, struct library *library, struct err *err)
+static int link_begin(struct guest *guest, const struct library *library, struct link *out,
+                      struct err *err)
 {
-    const struct link link = {
+    *out = (struct link){
         .guest = guest,
         .loader = guest->loader,
         .library = library,
         .module = modules_find(guest->loader->modules, library->record.sum),
     };
+    return out->module != NULL
+               ? 0
+               : err_set(err, ERR_MISSING, "its machine code is not in this environment");
+}
+
+int link_library_again(struct guest *guest, const struct library *library, struct err *err)
+{
+    struct link link;
     size_t instance;
-    if (link.module == NULL) {
-        return err_set(err, ERR_MISSING, "its machine code is not in this environment");
+    return link_begin(guest, library, &link, err) != 0 ? -1 : instantiate(&link, &instance, err);
+}
+
+int link_library(struct guest *guest, struct library *library, struct err *err)
+{
+    struct link link;
+    size_t instance;
+    if (link_begin(guest, library, &link, err) != 0) {
+        return -1;
     }
     return memory_reserve(guest, library, err) != 0 || table_reserve(guest, library, err) != 0 ||
                    instantiate_or_undo(&link, &instance, err) != 0 ||

@@ -44,6 +44,7 @@ int loader_new(struct engine *engine, const char *symbols_path, const char *modu
     buf_init(&loader->globals, LIMIT_LIBRARIES_MAX * sizeof(uint32_t));
     buf_init(&loader->platform, LIMIT_PLATFORM_FUNCTIONS_MAX * sizeof(struct platform_function));
     buf_init(&loader->missing, LIMIT_MISSING_FUNCTIONS_MAX * sizeof(struct abi_missing *));
+    buf_init(&loader->history, 2 * LIMIT_LIBRARIES_MAX * sizeof(uint32_t));
     if (core_record_read(loader, symbols_path, err) != 0 ||
         modules_open(engine, modules_path, &loader->modules, err) != 0) {
         loader_free(loader);
@@ -64,11 +65,8 @@ static void library_empty(struct loader *loader, struct library *library)
     library->state = LIBRARY_GONE;
 }
 
-void loader_free(struct loader *loader)
+void loader_reset(struct loader *loader)
 {
-    if (loader == NULL) {
-        return;
-    }
     for (uint32_t i = 0; i < loader->libraries.len / sizeof(struct library *); i++) {
         struct library *library = loader_library(loader, i);
         library_empty(loader, library);
@@ -82,6 +80,15 @@ void loader_free(struct loader *loader)
     buf_free(&loader->globals);
     buf_free(&loader->platform);
     buf_free(&loader->missing);
+    buf_free(&loader->history);
+}
+
+void loader_free(struct loader *loader)
+{
+    if (loader == NULL) {
+        return;
+    }
+    loader_reset(loader);
     buf_free(&loader->core_bytes);
     modules_free(loader->modules);
     free(loader);
@@ -197,6 +204,18 @@ static int library_open(struct guest *guest, struct span path, uint32_t *number,
     library->state = LIBRARY_LOADING;
     *made = true;
     return 0;
+}
+
+int loader_library_read(struct guest *guest, struct span path, struct library **out,
+                        struct err *err)
+{
+    uint32_t number;
+    bool made;
+    if (library_open(guest, path, &number, &made, err) != 0) {
+        return -1;
+    }
+    *out = loader_library(guest->loader, number);
+    return made ? 0 : err_set(err, ERR_FORMAT, "a library that is there twice");
 }
 
 /* ---- Needed libraries -------------------------------------------------------------------------
@@ -320,6 +339,13 @@ static int frame_push(struct buf *frames, uint32_t library, struct err *err)
                : err_set(err, ERR_LIMIT, "too many libraries that need each other");
 }
 
+static int history_add(struct loader *loader, uint32_t event, struct err *err)
+{
+    return buf_append(&loader->history, &event, sizeof event) == 0
+               ? 0
+               : err_set(err, ERR_LIMIT, "too many libraries");
+}
+
 /* One step for the innermost library: opens the next one that it needs, or links it. */
 static int tree_step(struct guest *guest, struct buf *frames, struct err *err)
 {
@@ -344,8 +370,9 @@ static int tree_step(struct guest *guest, struct buf *frames, struct err *err)
         return err_prefix(err, "%s", library->path);
     }
     library->state = LIBRARY_READY;
+    const uint32_t number = frame->library;
     frames->len -= sizeof *frame;
-    return 0;
+    return history_add(loader, number, err);
 }
 
 /* Loads a new library, those it needs first. On an error, those of them that work stay. */
@@ -378,6 +405,9 @@ static int make_global(struct loader *loader, uint32_t number, struct err *err)
                 return err_set(err, ERR_LIMIT, "too many global libraries");
             }
             library->global = true;
+            if (history_add(loader, next | HISTORY_GLOBAL, err) != 0) {
+                return -1;
+            }
         }
     }
     return 0;

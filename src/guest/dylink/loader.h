@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/save.h"
 #include "base/span.h"
 #include "engine/engine.h"
 
@@ -33,6 +34,21 @@ struct loader;
 int loader_new(struct engine *engine, const char *symbols_path, const char *modules_path,
                struct loader **out, struct err *err);
 void loader_free(struct loader *loader); /* may be NULL */
+
+/* How many libraries have a number. */
+uint32_t loader_count(const struct loader *loader);
+
+/* Lets go of all libraries, for a store that is made anew. */
+void loader_reset(struct loader *loader);
+
+/*
+ * What a snapshot needs to know of the libraries. Saving fails with ERR_USAGE when one did not
+ * load, or when its file is not what was loaded. Loading links them again, in a guest with the
+ * table size that there was; memory has to be put in place afterwards. ERR_FORMAT and those of
+ * loader_open.
+ */
+int loader_save(struct guest *guest, struct saving *out, struct err *err);
+int loader_load(struct guest *guest, struct loading *in, struct err *err);
 
 /* The core and all libraries opened RTLD_GLOBAL, as dlopen(NULL) has it. */
 #define LOADER_MAIN UINT32_MAX

@@ -38,7 +38,12 @@ struct loader {
     struct buf globals;   /* of uint32_t: those opened RTLD_GLOBAL, in that order */
     struct buf platform;  /* of struct platform_function */
     struct buf missing;   /* of struct abi_missing *, owned; the engine holds their addresses */
+    struct buf history;   /* of uint32_t: what was done to libraries, in that order */
 };
+
+/* In the history: a library's number when it was linked, the same with this bit when it became
+ * global. What a name leads to depends on both. */
+#define HISTORY_GLOBAL 0x80000000u
 
 /* A function of the platform that has an address, because somebody asked for it. */
 struct platform_function {
@@ -53,6 +58,13 @@ bool library_symbol(const struct library *library, struct span name, struct reco
 
 /* Links and starts a library whose needs are there. As loader_open. */
 int link_library(struct guest *guest, struct library *library, struct err *err);
+
+/* Links a library that has its place in memory and table; its memory is somebody else's to fill. */
+int link_library_again(struct guest *guest, const struct library *library, struct err *err);
+
+/* Reads the file at `path` into a new library. As library_open in loader.c. */
+int loader_library_read(struct guest *guest, struct span path, struct library **out,
+                        struct err *err);
 
 /* Finds a name of somebody else's than `library` (which may be NULL: dlsym of the main program) and
  * the core: global libraries, then its scope. */

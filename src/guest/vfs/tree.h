@@ -287,6 +287,8 @@ void pipe_close(struct pipe *pipe, bool is_writer);
 
 /* The whole (vfs.c). */
 
+enum { VFS_STANDARD_FILES = 3, VFS_UMASK = 022 };
+
 enum { PIPES_MAX = LIMIT_OPEN_FILES_MAX + 1 };
 
 struct vfs {

@@ -219,7 +219,7 @@ static int place_all(struct vfs *vfs, const struct vfs_config *config)
 static int open_standard(struct vfs *vfs)
 {
     const char *const paths[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr"};
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < VFS_STANDARD_FILES; i++) {
         int flags = i == 0 ? VFS_O_RDONLY : VFS_O_WRONLY;
         int fd = vfs_open(vfs, VFS_AT_FDCWD, span_of(paths[i]), flags, 0);
         if (fd != i) {
@@ -257,7 +257,7 @@ int vfs_new(const struct vfs_config *config, struct vfs **out, struct err *err)
     }
     vfs->now_ns = config->now_ns;
     vfs->now_context = config->now_context;
-    vfs->umask = 022;
+    vfs->umask = VFS_UMASK;
     vfs->next_ino = 1;
     const struct vfs_quota none = {.open_files_max = LIMIT_OPEN_FILES_MAX};
     vfs_set_quota(vfs, &none);

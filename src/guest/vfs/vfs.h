@@ -24,6 +24,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/save.h"
 #include "base/span.h"
 #include "guest/vfs/errno.h"
 
@@ -268,6 +269,16 @@ uint32_t vfs_umask(struct vfs *vfs, uint32_t mask);
 int vfs_load(struct vfs *vfs, struct span path, struct buf *out);
 /* Creates or replaces a regular file and the directories above it; quotas apply. */
 int vfs_store(struct vfs *vfs, struct span path, struct span bytes, uint32_t mode);
+
+/*
+ * What the guest has written, for a snapshot: files, directories and symlinks with their modes and
+ * times of change. Saving fails with ERR_USAGE when there is more than that: a file that is open or
+ * has two names, an image's file that was removed, another working directory or umask.
+ * Loading is for a new file system over the same images; after -1 it is good for vfs_free alone.
+ * ERR_FORMAT, or in->is_bad.
+ */
+int vfs_save_state(struct vfs *vfs, struct saving *out, struct err *err);
+int vfs_load_state(struct vfs *vfs, struct loading *in, struct err *err);
 
 struct vfs_walk_entry {
     struct span path; /* absolute, without a final slash; borrowed for the call */
