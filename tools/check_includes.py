@@ -33,7 +33,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "guest/dylink": ("guest", "engine"),
     "wheel": (),
     "builder": ("guest", "engine", "jail", "wheel"),
-    "fetch": ("wire", "wheel"),
+    "fetch": ("wire", "wheel", "jail/fetch.h"),
 }
 ENGINE_HEADERS = re.compile(r"^(wasm|wasi|wasmtime)(_c|/.*)?\.h")
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.MULTILINE)

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "fetch/fetch.h"
 #include "fetch/job.h"
+#include "jail/fetch.h"
 
 enum { FETCH_SOCKET = 3, EXIT_BAD_CONFIG = 2, READ_BYTES = 64 * 1024 };
 
@@ -287,13 +288,34 @@ static int start_downloads(struct fetch *fetch, struct err *err)
     return transfers_new(&config, &fetch->transfers, err);
 }
 
+/* From here on there is the network, the cache, and what has to be read. */
+static int restrict_itself(const struct fetch *fetch, struct err *err)
+{
+    const struct config *config = &fetch->config;
+    const char *readable[JAIL_FETCH_READABLE_MAX];
+    const char *certificates[] = {config->certificates, getenv("SSL_CERT_FILE"),
+                                  getenv("SSL_CERT_DIR")};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof certificates / sizeof *certificates; i++) {
+        if (certificates[i] != NULL) {
+            readable[count++] = certificates[i];
+        }
+    }
+    for (size_t i = 0; i < config->mirror_count && count < JAIL_FETCH_READABLE_MAX; i++) {
+        if (config->mirrors[i].kind == MIRROR_FOLDER) {
+            readable[count++] = config->mirrors[i].address;
+        }
+    }
+    return jail_fetch_enter(config->cache, readable, count, err);
+}
+
 static int start(struct fetch *fetch, struct err *err)
 {
     if (cache_open(&fetch->cache, fetch->config.cache, err) != 0 || read_lock(fetch, err) != 0 ||
         known_new(&fetch->known, err) != 0) {
         return -1;
     }
-    return start_downloads(fetch, err);
+    return start_downloads(fetch, err) != 0 ? -1 : restrict_itself(fetch, err);
 }
 
 static void stop(struct fetch *fetch)

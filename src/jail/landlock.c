@@ -1,6 +1,8 @@
 #include "jail/landlock.h"
 
+#include <errno.h>
 #include <linux/landlock.h>
+#include <stdbool.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -43,10 +45,13 @@ static int rules_add(int ruleset, const struct landlock_grant *grants, size_t co
     return 0;
 }
 
-int landlock_enter(const struct landlock_grant *grants, size_t count)
+static long abi_get(void)
 {
-    long abi =
-        syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, LANDLOCK_CREATE_RULESET_VERSION);
+    return syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, LANDLOCK_CREATE_RULESET_VERSION);
+}
+
+static int enter(long abi, const struct landlock_grant *grants, size_t count, bool keeps_network)
+{
     if (abi < 1) {
         return -1;
     }
@@ -54,7 +59,7 @@ int landlock_enter(const struct landlock_grant *grants, size_t count)
         .handled_access_fs = ACCESS_FS_ABI_1 | (abi >= 2 ? ACCESS_FS_REFER : 0) |
                              (abi >= 3 ? ACCESS_FS_TRUNCATE : 0) |
                              (abi >= 5 ? ACCESS_FS_IOCTL_DEV : 0),
-        .handled_access_net = ACCESS_NET_TCP,
+        .handled_access_net = keeps_network ? 0 : ACCESS_NET_TCP,
         .scoped = SCOPE_ALL,
     };
     cleanup_fd int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, attr_size(abi), 0u);
@@ -62,4 +67,19 @@ int landlock_enter(const struct landlock_grant *grants, size_t count)
         return -1;
     }
     return (int)syscall(SYS_landlock_restrict_self, ruleset, 0u);
+}
+
+int landlock_enter(const struct landlock_grant *grants, size_t count)
+{
+    return enter(abi_get(), grants, count, false);
+}
+
+int landlock_enter_with_network(const struct landlock_grant *grants, size_t count)
+{
+    const long abi = abi_get();
+    if (abi == 1) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return enter(abi, grants, count, true);
 }

@@ -7,9 +7,9 @@
 
 #include "base/err.h"
 
-/* A folder and what may be done in it. */
+/* A folder, or a file, and what may be done in it. */
 struct landlock_grant {
-    int fd;          /* of the folder */
+    int fd;
     uint64_t access; /* bits of LANDLOCK_ACCESS_FS_* */
 };
 
@@ -20,5 +20,9 @@ struct landlock_grant {
  * kernel has no Landlock.
  */
 int landlock_enter(const struct landlock_grant *grants, size_t count);
+
+/* The same, but TCP stays open. EOPNOTSUPP also where files could not be renamed between folders.
+ */
+int landlock_enter_with_network(const struct landlock_grant *grants, size_t count);
 
 #endif

@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/landlock.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,6 +31,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "jail/build.h"
+#include "jail/fetch.h"
 #include "jail/jail.h"
 
 enum { CALLS_MAX = 1024, STATUS_DONE = 42, STATUS_OUTSIDE = 43, WAIT_US = 20000, TRIES = 200 };
@@ -475,6 +478,64 @@ static void a_build_makes_nothing_special(void **state)
     }
 }
 
+/* ---- vitrine-fetch --------------------------------------------------------------------------- */
+
+/* A name below the folder of the test, which stands in for the cache. */
+static const char *below(const char *name)
+{
+    static char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/%s", zygote_folder, name);
+    return path;
+}
+
+static bool can_move_between_folders(void)
+{
+    char from[PATH_BYTES];
+    snprintf(from, sizeof from, "%s", below("a/x"));
+    bool is_moved = mkdir(below("a"), 0755) == 0 && mkdir(below("b"), 0755) == 0 &&
+                    can_make(from) && rename(from, below("b/x")) == 0;
+    return unlink(below("b/x")) == 0 && rmdir(below("a")) == 0 && rmdir(below("b")) == 0 &&
+           is_moved;
+}
+
+static bool can_connect(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    cleanup_fd int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cleanup_fd int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return bind(server, (struct sockaddr *)&address, len) == 0 && listen(server, 1) == 0 &&
+           getsockname(server, (struct sockaddr *)&address, &len) == 0 &&
+           connect(client, (struct sockaddr *)&address, len) == 0;
+}
+
+static void fetch_body(int socket_fd, int parent)
+{
+    static const char *const readable[] = {"/proc/version", "/nowhere"};
+    static char *const program[] = {"true", NULL};
+    struct err err;
+    (void)socket_fd;
+    (void)parent;
+    if (jail_fetch_enter(zygote_folder, readable, 2, &err) != 0) {
+        _exit(STATUS_OUTSIDE);
+    }
+    bool works = can_make(below("made")) && unlink(below("made")) == 0 &&
+                 can_move_between_folders() && can_open("/etc/passwd") &&
+                 can_open("/proc/version") && can_connect();
+    bool is_held = !can_make("/tmp/vitrine-made-outside") && !can_open("/proc/self/environ") &&
+                   !can_open("/proc/1/cmdline") && execv("/bin/true", program) != 0 &&
+                   errno == EACCES && prctl(PR_GET_DUMPABLE) == 0;
+    const long abi =
+        syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, LANDLOCK_CREATE_RULESET_VERSION);
+    _exit(works && (is_held || abi < 2) ? STATUS_DONE : works ? 1 : 2);
+}
+
+static void fetch_writes_its_cache_and_starts_nothing(void **state)
+{
+    (void)state;
+    in_child(fetch_body);
+}
+
 /* ---- Fixtures -------------------------------------------------------------------------------- */
 
 /* A filter may be loaded without privileges only after no_new_privs; a cell has it from its
@@ -513,6 +574,7 @@ int main(void)
 #endif
         cmocka_unit_test(arguments_decide),
         cmocka_unit_test(a_build_makes_nothing_special),
+        cmocka_unit_test(fetch_writes_its_cache_and_starts_nothing),
         cmocka_unit_test(descriptors_are_the_agreed_set),
         cmocka_unit_test(an_orphan_does_not_enter),
         cmocka_unit_test(limits_hold_and_only_fall),
