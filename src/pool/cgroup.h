@@ -4,7 +4,7 @@
  *
  * A pool has one group (with version 1 one for each controller), and each zygote enters it before
  * anything else. A group for each cell would cost half a millisecond a call: see
- * docs/decisions/0009-one-control-group.md.
+ * docs/decisions/0011-one-control-group.md.
  *
  * Life: cgroup_make; cgroup_join_path for the command line of each zygote; cgroup_end when all have
  * been reaped. What a vitrine leaves behind that was killed, the next one removes.
