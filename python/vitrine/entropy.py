@@ -20,6 +20,7 @@ _FORGET = (
 )
 
 
+_SEED_BYTES = 32
 _is_fresh = False
 
 
@@ -43,7 +44,8 @@ def share() -> None:
 def _reseed() -> None:
     modules = sys.modules
     if "random" in modules:
-        modules["random"].seed()
+        # Without an argument it would take 2,500 bytes.
+        modules["random"].seed(int.from_bytes(urandom(_SEED_BYTES)))
     for name, attributes in _FORGET:
         if module := modules.get(name):
             for attribute in attributes:
@@ -53,4 +55,4 @@ def _reseed() -> None:
         logging._startTime = time_ns()  # what relative times count from
     if numpy_random := modules.get("numpy.random"):
         # Without an argument it would take one of its own, and ten times as long.
-        numpy_random.seed(list(urandom(32)))
+        numpy_random.seed(list(urandom(_SEED_BYTES)))

@@ -129,6 +129,7 @@ class Program:
         self.codes: list[CodeType] = []
         self.imports: set[str] | None = None
         self.looks_for_imports = request.finds_needs and not has_standard_imports(self.source)
+        self.states_needs = bool(request.dependencies) or b"# /// script" in self.source
         self.wants_value = request.want_value
 
     @property
@@ -154,6 +155,8 @@ class Program:
 
     def compile(self) -> None:
         """Compile to one code object; or to two, where the value of the second is wanted."""
+        if self.looks_for_imports and not self.states_needs and self._has_what_it_names():
+            self.looks_for_imports = False
         if self.wants_value and not self.looks_for_imports:
             self.codes = compile_lines(self.source, self.filename)
             if self.codes:
@@ -164,6 +167,13 @@ class Program:
             complete_error(error, self.source, self.filename)
             raise
         self.wants_value = len(self.codes) > 1
+
+    def _has_what_it_names(self) -> bool:
+        """Whether all that the program may import is here, as far as its lines tell."""
+        from vitrine import imports  # many programs have none
+
+        names = names_in_lines(self.source)
+        return bool(names) and imports.find_need(self.source, "", names, [], "") is None
 
     def _compile(self) -> "list[CodeType]":
         if not self.wants_value and not self.looks_for_imports:
@@ -177,7 +187,7 @@ class Program:
 
     def find_need(self, request: Request) -> str | None:
         """Tell what the program needs that this environment lacks; None when it can run."""
-        if not self.imports and not request.dependencies and b"# /// script" not in self.source:
+        if not self.imports and not self.states_needs:
             return None
         from vitrine import imports
 
@@ -279,28 +289,58 @@ def parse_globals(text: bytes) -> dict[str, object]:
     return found
 
 
-def has_standard_imports(source: bytes) -> bool:
-    """Whether a source imports of the standard library alone; False when that needs a closer look.
+def import_lines(source: bytes) -> list[tuple[bytes, bytes]] | None:
+    """Find the lines that import: their first words, and the rest. None when that is not clear.
 
-    The closer look is one at the syntax tree, which costs more than compiling a small program.
+    Others that look the same may be among them. A closer look is one at the syntax tree, which
+    costs more than compiling a small program.
     """
+    found = []
     at = source.find(b"import")
     if at >= 0 and (b"\r" in source or b"\\\n" in source):
-        return False
+        return None
     while at >= 0:
         end = source.find(b"\n", at)
         end = end if end >= 0 else len(source)
         line = source[source.rfind(b"\n", 0, at) + 1 : end]
         first, _, rest = line.strip().partition(b" ")
         if b";" in line or first not in (b"import", b"from"):
-            return False
-        modules = rest.split(b",") if first == b"import" else [rest]
-        for module in modules:
+            return None
+        found.append((first, rest))
+        at = source.find(b"import", end)
+    return found
+
+
+def has_standard_imports(source: bytes) -> bool:
+    """Whether a source imports of the standard library alone; False when that is not clear."""
+    lines = import_lines(source)
+    for first, rest in lines or ():
+        for module in rest.split(b",") if first == b"import" else [rest]:
             top = module.lstrip().partition(b" ")[0].partition(b".")[0]
             if top.decode("latin-1") not in sys.stdlib_module_names:
                 return False
-        at = source.find(b"import", end)
-    return True
+    return lines is not None
+
+
+def names_in_lines(source: bytes) -> set[str] | None:
+    """Give the dotted names that a source imports, and perhaps more; None when that is not clear.
+
+    They are as ``imports.find_imports`` gives them.
+    """
+    lines = import_lines(source)
+    names = []
+    for first, rest in lines or ():
+        module, _, parts = rest.partition(b" import ")
+        if first == b"import":
+            names += rest.split(b",")
+        elif parts and rest[:1] != b"." and b"(" not in parts:
+            names += [module + b"." + part.strip() for part in parts.split(b",")]
+        else:
+            return None
+    words = [name.split() for name in names]
+    if lines is None or not all(words):
+        return None
+    return {first[0].decode("latin-1") for first in words}
 
 
 def compile_lines(source: bytes, filename: str) -> "list[CodeType]":

@@ -14,6 +14,10 @@ from vitrine import BUILTINS, wire
 
 __builtins__ = BUILTINS
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 # What a code object holds; it is no container in the collector's eyes.
 _CODE_PARTS = (
     "co_consts",
@@ -45,5 +49,14 @@ def make_immortal() -> int:
         frontier = [found[number] for number in fresh]
         seen.update(zip(fresh, frontier, strict=True))
     # All are alive while they are in `seen`, so every address is that of an object.
-    wire.write_control(array("I", seen).tobytes())
+    _write(seen)
     return len(seen)
+
+
+def make_these_immortal(things: list[object]) -> None:
+    """Make some objects immortal."""
+    _write(map(id, things))
+
+
+def _write(addresses: "Iterable[int]") -> None:
+    wire.write_control(array("I", addresses).tobytes())

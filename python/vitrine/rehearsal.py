@@ -77,6 +77,8 @@ def _look(function: "FunctionType") -> int:
 
 
 def _copy(code: "CodeType") -> "CodeType":
+    # Before it runs: the interpreter then settles on not counting references to constants.
+    immortal.make_these_immortal(code.co_consts)
     constants = [_copy(part) if isinstance(part, type(code)) else part for part in code.co_consts]
     return code.replace(co_consts=tuple(constants))
 

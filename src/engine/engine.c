@@ -1,9 +1,11 @@
 #include "engine/engine.h"
 
 #include <assert.h>
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/limits.h"
 #include "engine/pages.h"
@@ -202,6 +204,41 @@ void engine_module_free(struct engine_module *module)
         wasmtime_module_delete(module->module);
         free(module);
     }
+}
+
+/* Finds the machine code in a module's image, which is an ELF file. */
+static bool code_find(const char *image, size_t len, struct span *code)
+{
+    Elf64_Ehdr file;
+    Elf64_Shdr section;
+    if (len < sizeof file) {
+        return false;
+    }
+    memcpy(&file, image, sizeof file);
+    for (size_t i = 0; i < file.e_shnum; i++) {
+        const uint64_t at = file.e_shoff + i * sizeof section;
+        if (file.e_shoff > len || at + sizeof section > len) {
+            return false;
+        }
+        memcpy(&section, image + at, sizeof section);
+        if ((section.sh_flags & SHF_EXECINSTR) != 0) {
+            *code = (struct span){image + section.sh_offset, section.sh_size};
+            return section.sh_offset <= len && section.sh_size <= len - section.sh_offset;
+        }
+    }
+    return false;
+}
+
+int engine_module_settle(struct engine_module *module, struct err *err)
+{
+    void *image;
+    void *end;
+    struct span code;
+    wasmtime_module_image_range(module->module, &image, &end);
+    if (!code_find(image, (size_t)((char *)end - (char *)image), &code)) {
+        return err_set(err, ERR_FORMAT, "the module has no machine code that can be found");
+    }
+    return pages_settle((void *)(uintptr_t)code.base, code.len, PROT_READ | PROT_EXEC, err);
 }
 
 size_t engine_import_count(const struct engine_module *module)
@@ -639,5 +676,6 @@ int engine_memory_settle(struct engine_store *store, const struct engine_extern 
     wasmtime_extern_t value = extern_get(memory);
     assert(value.kind == WASMTIME_EXTERN_MEMORY);
     return pages_settle(wasmtime_memory_data(store->context, &value.of.memory),
-                        wasmtime_memory_data_size(store->context, &value.of.memory), err);
+                        wasmtime_memory_data_size(store->context, &value.of.memory),
+                        PROT_READ | PROT_WRITE, err);
 }

@@ -80,6 +80,10 @@ int engine_compile(struct engine *engine, struct span wasm, struct buf *out, str
 int engine_module_open(struct engine *engine, const char *path, struct engine_module **out,
                        struct err *err);
 void engine_module_free(struct engine_module *module);
+/* For a process that will fork: lays the module's machine code on pages of its own, huge ones where
+ * there are such, so that no child needs to look for them one by one. -1: the code is where it was.
+ */
+int engine_module_settle(struct engine_module *module, struct err *err);
 
 size_t engine_import_count(const struct engine_module *module);
 /* index < engine_import_count(module) */

@@ -9,11 +9,12 @@
 #include "base/err.h"
 
 /*
- * Lays the private, writable memory at [base, base + len) anew: as one anonymous mapping on huge
- * pages where the system has them (on small ones where not), with the same contents at the same
- * place, and without the pages that hold nothing. What is touched later gets small pages. Nothing
- * else may run meanwhile. -1 when there is no memory for it; the old mapping is then still there.
+ * Lays private memory at [base, base + len) anew: as one anonymous mapping on huge pages where the
+ * system has them (on small ones where not), with the same contents at the same place, and without
+ * the pages that hold nothing. `protection` is what it has, as for mmap. What is touched later gets
+ * small pages. Nothing else may run meanwhile. -1 when there is no memory for it; the old mapping
+ * is then still there.
  */
-int pages_settle(void *base, size_t len, struct err *err);
+int pages_settle(void *base, size_t len, int protection, struct err *err);
 
 #endif

@@ -587,6 +587,10 @@ int guest_load(const struct guest_config *config, struct guest **out, struct err
         guest_free(guest);
         return err_prefix(err, "loading the guest");
     }
+    if (guest->is_warm && engine_module_settle(guest->core, err) != 0) {
+        guest_free(guest);
+        return err_prefix(err, "loading the guest");
+    }
     *out = guest;
     return 0;
 }
@@ -629,15 +633,29 @@ static int reset(struct guest *guest, struct err *err)
     guest->zone_text[0] = '\0';
     guest->zone_names_at[0] = guest->zone_names_at[1] = guest_addr(0);
     guest->step_function = guest->rewind_function = 0;
+    guest->is_restored = guest->ended = false;
+    guest->sink = NULL;
+    guest->end = NULL;
     vfs_free(guest->vfs);
     guest->vfs = NULL;
     return files_new(guest, err) != 0 ? -1 : instantiate(guest, err);
 }
 
+/* What the engine makes when it is first used is in no snapshot: references to functions. So a
+ * guest that is to be shared rehearses once more. */
+static int restore(struct guest *guest, struct err *err)
+{
+    if (snapshot_restore(guest, err) != 0) {
+        return -1;
+    }
+    return guest->is_warm ? (guest_rehearse(guest, true, err) != 0 ? -1 : heap_fill(guest, err))
+                          : 0;
+}
+
 int guest_boot(struct guest *guest, struct err *err)
 {
     if (guest->snapshot.base != NULL) {
-        if (snapshot_restore(guest, err) == 0) {
+        if (restore(guest, err) == 0) {
             return 0;
         }
         log_debug("booting without a snapshot: %s", err->text);

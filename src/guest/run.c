@@ -243,11 +243,10 @@ static int drop_result(void *context, struct span record)
 
 /* What nearly every program does: imports, defines, calls, formats, prints, and has a value. */
 #define REHEARSAL_CODE                                                                             \
-    "import sys\n"                                                                                 \
-    "from vitrine import rehearsal\n"                                                              \
+    "import sys, vitrine.rehearsal\n"                                                              \
     "def f(x):\n    return [x, {'a': 1.5}]\n"                                                      \
     "print(f'{f(1)}')\n"                                                                           \
-    "rehearsal.use_packages()\n"                                                                   \
+    "vitrine.rehearsal.use_packages()\n"                                                           \
     "f(2)\n"
 
 static int rehearsal_request(struct buf *record)

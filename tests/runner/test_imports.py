@@ -142,6 +142,40 @@ def test_whatever_else_does(source: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "source, names",
+    [
+        ("x = 1", set()),
+        ("import numpy", {"numpy"}),
+        ("import numpy as np, a.b.c as d,e", {"numpy", "a.b.c", "e"}),
+        ("if x:\n  from a.b import c as d, e", {"a.b.c", "a.b.e"}),
+        ("from a import *  # all", {"a.*"}),
+        ("'''\nimport words\n'''\nimport a", {"words", "a"}),
+        ("from . import a", None),
+        ("from a import (\n  b)", None),
+        ("from a import b; import c", None),
+        ("__import__('a')", None),
+        ("import a\rimport b", None),
+        ("import \\\n a", None),
+        ("x = 'import'", None),
+    ],
+)
+def test_names_of_imports_by_their_lines(source: str, names: set[str] | None) -> None:
+    found = execute.names_in_lines(source.encode())
+    assert found == names
+    if names and "words" not in names:
+        assert names == imports.find_imports(ast.parse(source), source.encode())
+
+
+@pytest.mark.parametrize("source", ["import", "import ,", "from a import ", "import a,"])
+def test_lines_that_import_nothing_are_no_trouble(source: str) -> None:
+    program = execute.Program(execute.Request(b""))
+    program.source = source.encode()
+    program.looks_for_imports = True
+    with pytest.raises(SyntaxError):
+        program.compile()
+
+
+@pytest.mark.parametrize(
     "code, guesses",
     [
         ("import numpy", ["numpy"]),

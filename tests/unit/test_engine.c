@@ -326,6 +326,37 @@ static void globals_are_as_the_import_wants_them(void **state)
     assert_int_equal(err.code, ERR_FORMAT);
 }
 
+static void settled_code_runs_and_is_never_writable(void **state)
+{
+    (void)state;
+    struct err err;
+    struct engine_extern import;
+    struct engine_extern call;
+    size_t instance = 0;
+    struct engine_module *module = module_make(main_wasm, sizeof main_wasm);
+    assert_int_equal(engine_module_settle(module, &err), 0);
+    assert_int_equal(engine_func_for_import(store, module, 0, twice, NULL, &import, &err), 0);
+    assert_int_equal(engine_instantiate(store, module, &import, &instance, &err), 0);
+    assert_true(engine_export(store, instance, "through", ENGINE_FUNC, &call));
+    union engine_value value = {.i32 = 21};
+    assert_int_equal(engine_call(store, &call, &value, 1, &err), 0);
+    assert_int_equal(value.i32, 42);
+    assert_true(engine_export(store, instance, "call", ENGINE_FUNC, &call));
+    traps_catch();
+    union engine_value values[] = {{.i32 = 0}, {.i32 = 1}, {.i32 = 2}};
+    assert_int_equal(engine_call(store, &call, values, 3, &err), -1); /* entry 0 is empty: a trap */
+    assert_int_equal(err.code, ERR_TRAP);
+
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char line[512];
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps) != NULL) {
+        assert_null(strstr(line, " rwx"));
+    }
+    fclose(maps);
+    engine_module_free(module);
+}
+
 static void settled_memory_keeps_its_contents_and_grows_up_to_its_limit(void **state)
 {
     (void)state;
@@ -422,6 +453,7 @@ static int body(void *context, struct err *err)
                                         tear_down),
         cmocka_unit_test_setup_teardown(signatures_are_checked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(globals_are_as_the_import_wants_them, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(settled_code_runs_and_is_never_writable, set_up, tear_down),
         cmocka_unit_test_setup_teardown(settled_memory_keeps_its_contents_and_grows_up_to_its_limit,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_import_that_does_not_fit_is_an_error, set_up, tear_down),

@@ -79,7 +79,7 @@ static void settle(struct memory *memory)
     char *before = malloc(LEN);
     assert_non_null(before);
     memcpy(before, memory->base, LEN);
-    assert_int_equal(pages_settle(memory->base, LEN, &err), 0);
+    assert_int_equal(pages_settle(memory->base, LEN, PROT_READ | PROT_WRITE, &err), 0);
     /* A huge page may begin or end in what was empty; the rest of that is still not there. */
     assert_int_equal(resident_pages(memory->base + EMPTY_AT + 2 * MIB, EMPTY_BYTES - 4 * MIB), 0);
     assert_memory_equal(before, memory->base, LEN);
@@ -156,7 +156,7 @@ static void without_memory_for_it_nothing_changes(void **state)
     (void)state;
     memory_make(&memory);
     /* No system has so much room. */
-    assert_int_equal(pages_settle(memory.base, (size_t)1 << 47, &err), -1);
+    assert_int_equal(pages_settle(memory.base, (size_t)1 << 47, PROT_READ, &err), -1);
     assert_int_equal(err.code, ERR_SYSTEM);
     settle(&memory);
     memory_free(&memory);
