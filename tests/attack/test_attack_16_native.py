@@ -62,6 +62,15 @@ def test_addresses_end(probe_zygote: ProbeZygote) -> None:
     assert sum(result > 0 for result in results) < 4
 
 
+def test_nothing_is_shared(target: Target) -> None:
+    """No page that one process of ours can write is another's as well."""
+    with family(target) as found:
+        assert found["zygote"] and found["cell"]
+        for pid in found["zygote"] + found["cell"]:
+            maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines()
+            assert [line for line in maps if line.split()[1].endswith("s")] == []
+
+
 def test_cells_die_first(target: Target) -> None:
     with family(target) as found:
         for pid in found["launcher"] + found["zygote"] + found["cell"]:

@@ -431,7 +431,7 @@ static struct attempt build_attempt;
 static void build_body(void)
 {
     const struct jail_build_limits limits = {
-        .data_bytes = 1 * GIB, .cpu_s = 5, .file_bytes = 1 * MIB};
+        .data_bytes = UINT64_MAX, .cpu_s = 5, .file_bytes = 1 * MIB};
     const char *out_path;
     struct err err;
     if (jail_build_enter(zygote_folder, &limits, &out_path, &err) != 0) {
