@@ -368,6 +368,7 @@ static int start(struct run *run, const struct program *program, struct err *err
     struct pool_config config = {.cell_path = parts.cell_path,
                                  .guest_dir = parts.guest_dir,
                                  .cells_max = 1,
+                                 .is_lazy = true,
                                  .memory_bytes_max = parts_memory_bytes_max(options),
                                  .require_jail = (enum pool_jail_level)options->require_jail};
     if (pool_new(&run->loop, &config, &run->pool, err) != 0) {

@@ -3,6 +3,8 @@
 #ifndef PACKAGES_SUM_H
 #define PACKAGES_SUM_H
 
+#include <openssl/sha.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/span.h"
@@ -10,12 +12,13 @@
 enum { SUM_BYTES = 32, SUM_HEX_SIZE = 65 };
 
 struct sum {
-    void *state; /* EVP_MD_CTX; NULL when there was no memory */
+    SHA256_CTX state;
+    bool is_good;
 };
 
 void sum_begin(struct sum *sum);
 void sum_add(struct sum *sum, struct span part);
-/* Ends it, and frees what it holds. 0, or -1 without memory (then *out is zero). */
+/* 0, or -1 when the library refused something (then *out is zero). */
 int sum_end(struct sum *sum, uint8_t out[SUM_BYTES]);
 
 void sum_hex(const uint8_t sum[SUM_BYTES], char out[SUM_HEX_SIZE]);

@@ -143,7 +143,7 @@ int args_new(const struct pool_config *config, const struct cgroup *cgroup, char
         add(args, err, "%s/core.cwasm", config->guest_dir) != 0 ||
         images_add(args, config->guest_dir, err) != 0 || add(args, err, "--memory-max") != 0 ||
         add(args, err, "%" PRIu64, config->memory_bytes_max) != 0 ||
-        snapshot_add(args, config->guest_dir, &has_snapshot, err) != 0 ||
+        (!config->is_shared && snapshot_add(args, config->guest_dir, &has_snapshot, err) != 0) ||
         add(args, err, config->warm ? "--warm" : "--cold") != 0 ||
         groups_add(args, cgroup, err) != 0) {
         args_free(args->items);
@@ -210,13 +210,13 @@ static void preload_read(const char *dir, struct buf *names)
     }
 }
 
-static int environment_add(struct args *args, const char *dir, enum args_ahead ahead,
-                           bool *has_ahead, struct err *err)
+static int environment_add(struct args *args, const char *dir, unsigned ahead, bool *has_ahead,
+                           struct err *err)
 {
     bool has_snapshot = false;
     cleanup_buf struct buf names;
     buf_init(&names, LIMIT_PRELOAD_BYTES_MAX);
-    if (ahead == ARGS_AHEAD_ALL) {
+    if ((ahead & ARGS_AHEAD_IMPORTS) != 0) {
         preload_read(dir, &names);
     }
     if (add(args, err, "--image") != 0 || add(args, err, "%s/%s", dir, image_file) != 0 ||
@@ -227,14 +227,14 @@ static int environment_add(struct args *args, const char *dir, enum args_ahead a
                           add(args, err, "%.*s", (int)names.len, names.base) != 0)) {
         return -1;
     }
-    if (ahead != ARGS_AHEAD_NOTHING && snapshot_add(args, dir, &has_snapshot, err) != 0) {
+    if ((ahead & ARGS_AHEAD_SNAPSHOT) != 0 && snapshot_add(args, dir, &has_snapshot, err) != 0) {
         return -1;
     }
     *has_ahead = names.len > 0 || has_snapshot;
     return 0;
 }
 
-int args_new_environment(char *const *base, const char *dir, enum args_ahead ahead, char ***out,
+int args_new_environment(char *const *base, const char *dir, unsigned ahead, char ***out,
                          bool *has_ahead, struct err *err)
 {
     if (args_check_environment(dir, err) != 0) {

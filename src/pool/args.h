@@ -14,13 +14,13 @@ int args_new(const struct pool_config *config, const struct cgroup *cgroup, char
 /* Whether the folder of an environment has its files; ERR_MISSING. */
 int args_check_environment(const char *dir, struct err *err);
 
-/* What may be imported before there is a program: what the folder names, and what its snapshot
- * has; or the latter alone, for a zygote that runs one program. */
-enum args_ahead { ARGS_AHEAD_NOTHING, ARGS_AHEAD_SNAPSHOT, ARGS_AHEAD_ALL };
+/* What may be imported before there is a program, as bits: what the folder names, and what its
+ * snapshot has. */
+enum { ARGS_AHEAD_IMPORTS = 1, ARGS_AHEAD_SNAPSHOT = 2 };
 
 /* A copy of `base` for the environment in the folder `dir`, checked as above. *has_ahead says
  * whether its zygote has code of packages run before it is ready. */
-int args_new_environment(char *const *base, const char *dir, enum args_ahead ahead, char ***out,
+int args_new_environment(char *const *base, const char *dir, unsigned ahead, char ***out,
                          bool *has_ahead, struct err *err);
 
 void args_free(char **args);

@@ -100,9 +100,9 @@ int environment_spawn(struct environment *environment, struct zygote **out, stru
 {
     struct pool *pool = environment->pool;
     const struct pool_patience *patience = &pool->patience;
-    const enum args_ahead ahead = environment->is_bare ? ARGS_AHEAD_NOTHING
-                                  : pool->is_warm      ? ARGS_AHEAD_ALL
-                                                       : ARGS_AHEAD_SNAPSHOT;
+    const unsigned ahead = environment->is_bare ? 0
+                                                : (pool->is_warm ? ARGS_AHEAD_IMPORTS : 0u) |
+                                                      (pool->is_shared ? 0u : ARGS_AHEAD_SNAPSHOT);
     char **args = pool->args;
     environment->has_preload = false;
     if (!environment->is_base && args_new_environment(pool->args, environment->dir, ahead, &args,

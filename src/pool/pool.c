@@ -283,6 +283,7 @@ int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **ou
     pool->spare_cells = config->spare_cells;
     pool->cells_max = config->cells_max;
     pool->is_warm = config->warm;
+    pool->is_shared = config->is_shared;
     pool->require_jail = config->require_jail;
     pool->memory_bytes_max = config->memory_bytes_max;
     pool->spare_bytes_max = config->spare_bytes_max;
@@ -315,7 +316,9 @@ int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **ou
     (void)uv_timer_init(loop, &pool->tick);
     pool->soon.data = pool->tick.data = pool;
     pool->handles = 2;
-    environment_start(pool->base);
+    if (!config->is_lazy) {
+        environment_start(pool->base);
+    }
     *out = pool;
     return 0;
 }

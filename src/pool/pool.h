@@ -45,6 +45,7 @@ struct pool_config {
     uint64_t
         cgroup_memory_bytes;   /* of all processes together, where there is one; 0: the default */
     uint64_t zygote_forks_max; /* of one zygote, then another one takes over; 0: the default */
+    bool is_lazy;              /* no zygote is started before a run asks for it */
     bool is_shared; /* several clients that must not learn of each other: no two zygotes have the
                        same hash secret, so none starts from a snapshot */
 };
@@ -116,8 +117,8 @@ struct pool_cgroup {
     char reason[POOL_CGROUP_TEXT_MAX]; /* why the others do not */
 };
 
-/* What the base's zygote said of itself; empty strings until it is ready. `jail` is known a little
- * earlier, and also where it is not enough. */
+/* What the base's zygote, or the first one of all, said of itself; empty strings until it is ready.
+ * `jail` is known a little earlier, and also where it is not enough. */
 struct pool_info {
     char python_version[32];
     char engine_version[64];

@@ -301,6 +301,7 @@ struct pool {
     unsigned spare_cells;
     unsigned cells_max;
     bool is_warm;
+    bool is_shared;
     enum pool_jail_level require_jail;
     uint64_t memory_bytes_max;
     uint64_t zygote_forks_max;

@@ -197,7 +197,7 @@ static int jailed_take(struct zygote *zygote, struct span record)
     if (zygote->is_jailed || zygote->is_fatal || pool_jail_read(record, &jail) != 0) {
         return -1;
     }
-    if (zygote->environment->is_base) {
+    if (zygote->environment->is_base || !pool->info.ready) {
         pool->info.jail = jail;
     }
     if (pool_jail_check(pool->require_jail, &jail, &err) != 0) {
@@ -219,7 +219,7 @@ static int ready_take(struct zygote *zygote, struct span record)
     (void)uv_timer_stop(&zygote->timer);
     zygote->is_ready = true;
     zygote->ready_us = clock_monotonic_us();
-    if (zygote->environment->is_base) {
+    if (zygote->environment->is_base || !zygote->pool->info.ready) {
         zygote->pool->info = read;
     }
     log_debug("environment %s: a zygote is ready after %llu ms%s", zygote->environment->id,

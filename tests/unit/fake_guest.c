@@ -45,6 +45,7 @@ struct guest {
     struct span request;
     atomic_int interrupted;
     bool is_over;
+    bool has_snapshot;
     bool is_silent;
     bool is_twice;
     bool has_junk;
@@ -132,6 +133,7 @@ int guest_load(const struct guest_config *config, struct guest **out, struct err
              config->modules_path != NULL ? config->modules_path : "",
              config->preload != NULL ? config->preload : "");
     (*out)->preload = config->preload;
+    (*out)->has_snapshot = config->snapshot_path != NULL;
     return 0;
 }
 
@@ -151,8 +153,7 @@ void guest_free(struct guest *guest)
 
 bool guest_is_restored(const struct guest *guest)
 {
-    (void)guest;
-    return false;
+    return guest->has_snapshot;
 }
 
 const char *guest_python_version(const struct guest *guest)

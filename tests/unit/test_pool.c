@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/limits.h"
 #include "pool_fixture.h"
 
@@ -595,6 +596,43 @@ static void a_draining_pool_ends_what_it_has(void **state)
     assert_false(is_drained);
 }
 
+/* Where clients share a server they are not to share what a snapshot has fixed. */
+static void a_snapshot_is_used_where_there_is_one_client(void **state)
+{
+    (void)state;
+    char path[128];
+    struct err err;
+    snprintf(path, sizeof path, "%s/snapshot", guest_dir);
+    for (int i = 0; i < 3; i++) {
+        const bool has_snapshot = i > 0;
+        const bool is_shared = i > 1;
+        core_write("ok");
+        assert_int_equal(has_snapshot ? fd_write_file(path, span_of("ok"), &err) : 0, 0);
+        struct pool_config config = config_make(0, 1);
+        config.is_shared = is_shared;
+        assert_int_equal(pool_new(&loop, &config, &pool, &err), 0);
+        assert_next_run_is_clean();
+        assert_int_equal(pool_info(pool).has_snapshot, has_snapshot && !is_shared);
+        pool_end();
+    }
+    assert_int_equal(unlink(path), 0);
+}
+
+static void a_lazy_pool_waits_for_a_run(void **state)
+{
+    (void)state;
+    struct err err;
+    core_write("ok");
+    struct pool_config config = config_make(0, 1);
+    config.is_lazy = true;
+    assert_int_equal(pool_new(&loop, &config, &pool, &err), 0);
+    loop_for(100);
+    assert_false(pool_info(pool).ready);
+    assert_next_run_is_clean();
+    assert_true(pool_info(pool).ready);
+    pool_end();
+}
+
 static void a_pool_closes_while_it_starts(void **state)
 {
     (void)state;
@@ -631,6 +669,8 @@ int main(int argc, char **argv)
         pool_test(a_run_may_start_the_next),
         pool_test(a_run_may_close_the_pool),
         pool_test(a_draining_pool_ends_what_it_has),
+        pool_test(a_snapshot_is_used_where_there_is_one_client),
+        pool_test(a_lazy_pool_waits_for_a_run),
         pool_test(a_pool_closes_while_it_starts),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);

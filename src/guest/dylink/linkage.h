@@ -48,7 +48,7 @@ struct linkage {
     struct buf globals;                      /* of struct linkage_global, imported ones first */
     uint32_t import_counts[LINKAGE_TAG + 1]; /* by kind */
     uint32_t function_count;                 /* imported ones too */
-    uint32_t own_tables; /* tables that the module defines */
+    uint32_t own_tables;                     /* tables that the module defines */
     uint32_t table;      /* index of the function table: imported from env, or else exported */
     uint32_t table_min;  /* entries it starts with, if it is the module's own */
     uint32_t table_base; /* index of the imported global env.__table_base, or LINKAGE_NONE */

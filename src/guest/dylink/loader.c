@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/fd.h"
 #include "base/limits.h"
@@ -26,8 +27,8 @@ struct frame {
 
 static int core_record_read(struct loader *loader, const char *path, struct err *err)
 {
-    return fd_read_file(path, &loader->core_bytes, err) != 0 ||
-                   record_open(buf_span(&loader->core_bytes), &loader->core, err) != 0
+    return fd_map_file(path, &loader->core_bytes, err) != 0 ||
+                   record_open(loader->core_bytes, &loader->core, err) != 0
                ? err_prefix(err, "%s", path)
                : 0;
 }
@@ -39,7 +40,6 @@ int loader_new(struct engine *engine, const char *symbols_path, const char *modu
     if (loader == NULL) {
         return err_set(err, ERR_MEMORY, "no memory for the loader");
     }
-    buf_init(&loader->core_bytes, LIMIT_LINK_RECORD_BYTES_MAX);
     buf_init(&loader->libraries, LIMIT_LIBRARIES_MAX * sizeof(struct library *));
     buf_init(&loader->globals, LIMIT_LIBRARIES_MAX * sizeof(uint32_t));
     buf_init(&loader->platform, LIMIT_PLATFORM_FUNCTIONS_MAX * sizeof(struct platform_function));
@@ -89,7 +89,9 @@ void loader_free(struct loader *loader)
         return;
     }
     loader_reset(loader);
-    buf_free(&loader->core_bytes);
+    if (loader->core_bytes.base != NULL) {
+        munmap((void *)(uintptr_t)loader->core_bytes.base, loader->core_bytes.len);
+    }
     modules_free(loader->modules);
     free(loader);
 }

@@ -31,7 +31,7 @@ struct library {
 
 struct loader {
     struct modules *modules;
-    struct buf core_bytes;
+    struct span core_bytes; /* a mapped file */
     struct record core;
     size_t record_bytes;  /* of all libraries' records */
     struct buf libraries; /* of struct library *, owned; a number stays the same library's */
