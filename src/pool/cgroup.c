@@ -104,8 +104,11 @@ static int folder_make(const char *parent, char path[LIMIT_PATH_BYTES_MAX])
         if (path_make(path, parent, name) != 0) {
             return -1;
         }
-        if (mkdir(path, 0755) == 0 || errno != EEXIST) {
-            return access(path, F_OK);
+        if (mkdir(path, 0755) == 0) {
+            return 0;
+        }
+        if (errno != EEXIST) {
+            return -1;
         }
     }
     return -1;
@@ -322,10 +325,6 @@ static void make_auto(struct cgroup *cgroup, uint64_t memory)
     for (unsigned i = 0; i < v1.count; i++) {
         group_add(cgroup, &v1.items[i], memory);
     }
-    if (v1.count == 0) {
-        snprintf(cgroup->reason, sizeof cgroup->reason,
-                 "no controller of memory, pids or cpu is to be seen");
-    }
 }
 
 static int make_in(struct cgroup *cgroup, const char *path, uint64_t memory, struct err *err)
@@ -364,6 +363,10 @@ int cgroup_make(const char *choice, uint64_t memory_bytes, struct cgroup **out, 
     if (result != 0) {
         cgroup_end(cgroup);
         return -1;
+    }
+    if (cgroup->limits != CGROUP_ALL && cgroup->reason[0] == '\0') {
+        snprintf(cgroup->reason, sizeof cgroup->reason,
+                 "no controller for it is to be seen in our own group");
     }
     *out = cgroup;
     return 0;

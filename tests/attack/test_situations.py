@@ -171,6 +171,16 @@ def test_the_doctor_tells_the_truth(place: Place) -> None:
         assert (found["state"] == "ok") == (found["text"] == "")
 
 
+def test_the_doctor_says_why_there_is_no_control_group(place: Place) -> None:
+    """Whoever has none gets the system's own reason: no right to it, or nothing to be written."""
+    rows = [row for row in place.doctor()[1]["findings"] if row["group"] == "Control group"]
+    assert [row["name"] for row in rows] == ["memory", "processes", "processor share"]
+    for row in rows:
+        assert (row["state"] == "ok") == ("advice" not in row)
+        reasons = ("Permission denied", "Read-only file system", "is to be seen")
+        assert row["state"] == "ok" or any(reason in row["text"] for reason in reasons), row
+
+
 def test_the_filter_holds(place: Place) -> None:
     """As /proc has it, of every process of ours."""
     own = {name: os.readlink(f"/proc/self/ns/{name}") for name in ("pid", "net", "ipc")}
