@@ -264,6 +264,18 @@ static int cgroup_prepare(struct pool *pool, const struct pool_config *config, s
     return 0;
 }
 
+/* One client of several may not take all there is, unless that was wanted. */
+static void clients_limit(struct pool *pool, const struct pool_config *config)
+{
+    unsigned cells = config->client_cells_max;
+    unsigned waiting = config->client_queue_max;
+    if (config->is_shared) {
+        cells = cells != 0 ? cells : (config->cells_max + 1) / 2;
+        waiting = waiting != 0 ? waiting : LIMIT_CLIENT_QUEUE_SHARED;
+    }
+    queue_init(&pool->queue, cells, waiting);
+}
+
 int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **out, struct err *err)
 {
     if (config_check(config, err) != 0) {
@@ -303,7 +315,7 @@ int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **ou
     TAILQ_INIT(&pool->environments);
     TAILQ_INIT(&pool->zygotes);
     TAILQ_INIT(&pool->cells);
-    queue_init(&pool->queue, config->client_cells_max, config->client_queue_max);
+    clients_limit(pool, config);
     TAILQ_INIT(&pool->ended);
     pool->base = environment_new_base(pool);
     if (pool->base == NULL) {

@@ -35,8 +35,9 @@ struct pool_config {
     unsigned spare_cells;      /* forked ahead of need; 0 forks on demand */
     uint64_t spare_bytes_max;  /* memory of more, as many as recent load asks for; 0: none */
     unsigned cells_max;        /* running at once; more wait in a queue of LIMIT_QUEUE_MAX */
-    unsigned client_cells_max; /* of them, of one client; 0: all */
-    unsigned client_queue_max; /* waiting, of one client; 0: all there may be */
+    unsigned client_cells_max; /* of them, of one client; 0: all, or half where it is_shared */
+    unsigned client_queue_max; /* waiting, of one client; 0: all there may be, or
+                                  LIMIT_CLIENT_QUEUE_SHARED where it is_shared */
     bool warm;                 /* the zygote imports ahead; false is for a single quick run */
     uint64_t memory_bytes_max; /* ceiling of any request's memory limit */
     enum pool_jail_level require_jail; /* a zygote whose jail is less is not used */

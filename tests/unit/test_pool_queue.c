@@ -139,6 +139,33 @@ static void a_client_has_its_own_limits(void **state)
     }
 }
 
+static void where_clients_share_a_pool_none_takes_it_all(void **state)
+{
+    (void)state;
+    static struct seen seen[LIMIT_CLIENT_QUEUE_SHARED + 2];
+    struct seen refused;
+    struct err err = {0};
+    cleanup_seen struct seen other;
+    core_write("ok");
+    struct pool_config config = config_make(1, 3);
+    config.is_shared = true;
+    assert_int_equal(pool_new(&loop, &config, &pool, &err), 0);
+    assert_next_run_is_clean();
+    for (unsigned i = 0; i < LIMIT_CLIENT_QUEUE_SHARED + 2; i++) {
+        client_run(1, "hang", &seen[i]);
+    }
+    assert_int_equal(client_start(1, "hang", &refused, &err), -1);
+    assert_int_equal(err.code, ERR_BUSY);
+    assert_int_equal(pool->running_count, 2);
+    client_run(2, "print b", &other);
+    loop_until(&other.is_done);
+    assert_text(&other.out, "b\n");
+    pool_end();
+    for (unsigned i = 0; i < LIMIT_CLIENT_QUEUE_SHARED + 2; i++) {
+        seen_free(&seen[i]);
+    }
+}
+
 static void own_programs_have_no_limits(void **state)
 {
     (void)state;
@@ -218,6 +245,7 @@ int main(int argc, char **argv)
         pool_test(a_thousand_runs_delay_another_by_one),
         pool_test(who_has_fewest_running_is_next),
         pool_test(a_client_has_its_own_limits),
+        pool_test(where_clients_share_a_pool_none_takes_it_all),
         pool_test(own_programs_have_no_limits),
         pool_test(busy_says_when_to_try_again),
         pool_test(a_queue_that_stands_still_promises_nothing_soon),
