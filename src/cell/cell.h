@@ -3,7 +3,7 @@
  * main.c, and tests link it with a guest of their own.
  *
  *     vitrine-cell --core PATH --image PATH... [--modules PATH] [--preload NAME,...]
- *         [--snapshot PATH] --memory-max BYTES --warm|--cold
+ *         [--snapshot PATH] [--fresh] --memory-max BYTES --warm|--cold
  *
  * Descriptor 3 is the control socket. The process boots the guest and stays a zygote: for each
  * FORK it makes a child, which enters the jail, takes one request, and exits.

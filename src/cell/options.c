@@ -16,6 +16,7 @@ enum option_name {
     OPTION_PRELOAD,
     OPTION_JOIN,
     OPTION_SNAPSHOT,
+    OPTION_FRESH,
 };
 
 static const struct option long_options[] = {
@@ -28,6 +29,7 @@ static const struct option long_options[] = {
     {"preload", required_argument, NULL, OPTION_PRELOAD},
     {"join", required_argument, NULL, OPTION_JOIN},
     {"snapshot", required_argument, NULL, OPTION_SNAPSHOT},
+    {"fresh", no_argument, NULL, OPTION_FRESH},
     {NULL, 0, NULL, 0},
 };
 
@@ -79,6 +81,7 @@ static int option_apply(struct cell_options *options, int name, const char *valu
     case OPTION_PRELOAD: options->guest.preload = value; return 0;
     case OPTION_JOIN: return group_add(options, value, err);
     case OPTION_SNAPSHOT: options->guest.snapshot_path = value; return 0;
+    case OPTION_FRESH: options->is_fresh = true; return 0;
     default: return err_set(err, ERR_USAGE, "an unknown or incomplete option");
     }
 }
@@ -152,8 +155,10 @@ int cell_options_parse(int argc, char **argv, struct cell_options *out, struct e
         return err_set(err, ERR_USAGE,
                        "this program is started by vitrine: --core PATH --image "
                        "PATH... --memory-max BYTES [--modules FILE] [--preload NAMES] [--snapshot "
-                       "FILE] [--join "
-                       "FILE...] --warm|--cold");
+                       "FILE] [--fresh] [--join FILE...] --warm|--cold");
+    }
+    if (out->is_fresh) {
+        out->guest.snapshot_path = NULL;
     }
     return paths_settle(out, err);
 }

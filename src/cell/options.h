@@ -2,6 +2,8 @@
 #ifndef CELL_OPTIONS_H
 #define CELL_OPTIONS_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "base/limits.h"
 #include "guest/guest.h"
@@ -15,6 +17,7 @@ struct cell_options {
     size_t folder_count;
     const char *groups[CELL_GROUPS_MAX]; /* cgroup.procs of each control group to enter */
     size_t group_count;
+    bool is_fresh; /* no snapshot is used, because all guests of one have the same hash secret */
 };
 
 /* Fills *out, which must stay where it is and is never freed. */

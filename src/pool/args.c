@@ -1,5 +1,6 @@
 #include "pool/args.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -13,9 +14,9 @@
 #include "base/limits.h"
 #include "base/log.h"
 
-/* The program, six options with a value, two for each image and one more, --warm, two for each
- * control group, and the final NULL. */
-enum { ARGS_MAX = 16 + 2 * LIMIT_IMAGE_COUNT_MAX + 2 * CGROUP_GROUPS_MAX };
+/* The program, six options with a value, two for each image and one more, --warm, --fresh, two for
+ * each control group, and the final NULL. */
+enum { ARGS_MAX = 18 + 2 * LIMIT_IMAGE_COUNT_MAX + 2 * CGROUP_GROUPS_MAX };
 
 struct args {
     char *items[ARGS_MAX];
@@ -37,6 +38,7 @@ __attribute__((format(printf, 3, 4))) static int add(struct args *args, struct e
     if (item == NULL) {
         return err_set(err, ERR_MEMORY, "no memory for a path");
     }
+    assert(args->count < ARGS_MAX - 1);
     args->items[args->count++] = item;
     return 0;
 }
@@ -234,10 +236,11 @@ static int environment_add(struct args *args, const char *dir, unsigned ahead, b
     return 0;
 }
 
-int args_new_environment(char *const *base, const char *dir, unsigned ahead, char ***out,
-                         bool *has_ahead, struct err *err)
+int args_new_zygote(char *const *base, const struct args_zygote *zygote, char ***out,
+                    bool *has_ahead, struct err *err)
 {
-    if (args_check_environment(dir, err) != 0) {
+    *has_ahead = false;
+    if (zygote->dir != NULL && args_check_environment(zygote->dir, err) != 0) {
         return -1;
     }
     struct args *args = calloc(1, sizeof *args);
@@ -248,7 +251,13 @@ int args_new_environment(char *const *base, const char *dir, unsigned ahead, cha
     for (size_t i = 0; result == 0 && base[i] != NULL; i++) {
         result = add(args, err, "%s", base[i]);
     }
-    if (result != 0 || environment_add(args, dir, ahead, has_ahead, err) != 0) {
+    if (result == 0 && zygote->dir != NULL) {
+        result = environment_add(args, zygote->dir, zygote->ahead, has_ahead, err);
+    }
+    if (result == 0 && zygote->is_fresh) {
+        result = add(args, err, "--fresh");
+    }
+    if (result != 0) {
         args_free(args->items);
         return -1;
     }

@@ -18,10 +18,17 @@ int args_check_environment(const char *dir, struct err *err);
  * snapshot has. */
 enum { ARGS_AHEAD_IMPORTS = 1, ARGS_AHEAD_SNAPSHOT = 2 };
 
-/* A copy of `base` for the environment in the folder `dir`, checked as above. *has_ahead says
- * whether its zygote has code of packages run before it is ready. */
-int args_new_environment(char *const *base, const char *dir, unsigned ahead, char ***out,
-                         bool *has_ahead, struct err *err);
+/* A copy of `base` for a zygote of the environment in the folder `dir`, checked as above; for the
+ * base's own where that is NULL. With `is_fresh` it boots, and has a hash secret of its own,
+ * although there is a snapshot. *has_ahead says whether it has code of packages run before it is
+ * ready. */
+struct args_zygote {
+    const char *dir;
+    unsigned ahead;
+    bool is_fresh;
+};
+int args_new_zygote(char *const *base, const struct args_zygote *zygote, char ***out,
+                    bool *has_ahead, struct err *err);
 
 void args_free(char **args);
 

@@ -96,24 +96,25 @@ void environment_part_freed(struct environment *environment)
 
 /* ---- Zygotes --------------------------------------------------------------------------------- */
 
-int environment_spawn(struct environment *environment, struct zygote **out, struct err *err)
+int environment_spawn(struct environment *environment, bool is_fresh, struct zygote **out,
+                      struct err *err)
 {
     struct pool *pool = environment->pool;
     const struct pool_patience *patience = &pool->patience;
-    const unsigned ahead = environment->is_bare ? 0
-                                                : (pool->is_warm ? ARGS_AHEAD_IMPORTS : 0u) |
-                                                      (pool->is_shared ? 0u : ARGS_AHEAD_SNAPSHOT);
-    char **args = pool->args;
-    environment->has_preload = false;
-    if (!environment->is_base && args_new_environment(pool->args, environment->dir, ahead, &args,
-                                                      &environment->has_preload, err) != 0) {
+    const struct args_zygote wanted = {
+        .dir = environment->dir,
+        .ahead = environment->is_bare ? 0
+                                      : (pool->is_warm ? ARGS_AHEAD_IMPORTS : 0u) |
+                                            (pool->is_shared ? 0u : ARGS_AHEAD_SNAPSHOT),
+        .is_fresh = is_fresh,
+    };
+    char **args;
+    if (args_new_zygote(pool->args, &wanted, &args, &environment->has_preload, err) != 0) {
         return -1;
     }
     uint64_t boot_ms_max = environment->has_preload ? patience->preload_ms : patience->boot_ms;
     *out = zygote_new(environment, args, boot_ms_max, err);
-    if (!environment->is_base) {
-        args_free(args);
-    }
+    args_free(args);
     if (*out == NULL) {
         environment->has_preload = false; /* which is not to blame */
         return -1;
@@ -124,7 +125,7 @@ int environment_spawn(struct environment *environment, struct zygote **out, stru
 /* Starts one now. */
 static int start(struct environment *environment, struct err *err)
 {
-    if (environment_spawn(environment, &environment->zygote, err) != 0) {
+    if (environment_spawn(environment, false, &environment->zygote, err) != 0) {
         return -1;
     }
     environment->state = ENVIRONMENT_STARTING;

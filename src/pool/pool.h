@@ -48,7 +48,8 @@ struct pool_config {
     uint64_t zygote_forks_max; /* of one zygote, then another one takes over; 0: the default */
     bool is_lazy;              /* no zygote is started before a run asks for it */
     bool is_shared; /* several clients that must not learn of each other: no two zygotes have the
-                       same hash secret, so none starts from a snapshot */
+                       same hash secret, so none starts from a snapshot. Otherwise the first one of
+                       an environment does, and those that take over do not */
 };
 
 /* A folder made by `vitrine-precompile environment`; see src/builder/environment.h. A file

@@ -41,7 +41,7 @@ static void renew(struct environment *environment)
         environment->zygote->is_suspect ? (was_quiet ? 0 : environment->renewals) + 1 : 0;
     environment->renewed_us = clock_monotonic_us();
     log_debug("environment %s: another interpreter is to take over", environment->id);
-    if (environment_spawn(environment, &environment->next, &err) != 0) {
+    if (environment_spawn(environment, true, &environment->next, &err) != 0) {
         log_warning("environment %s: no interpreter can take over: %s", environment->id, err.text);
     }
 }

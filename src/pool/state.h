@@ -238,8 +238,10 @@ struct environment *environment_new_base(struct pool *pool);
 /* Starts a zygote now. One that cannot be started counts as one that died. */
 void environment_start(struct environment *environment);
 
-/* As that, but it is only made: whose place it takes is the caller's affair. */
-int environment_spawn(struct environment *environment, struct zygote **out, struct err *err);
+/* As that, but it is only made: whose place it takes is the caller's affair. With `is_fresh` it
+ * does not start from a snapshot, whose hash secret is always the same. */
+int environment_spawn(struct environment *environment, bool is_fresh, struct zygote **out,
+                      struct err *err);
 
 /* Finds or makes one; the base for NULL. NULL when it is ill-named, or all there may be are in use.
  */

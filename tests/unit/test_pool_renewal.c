@@ -3,7 +3,9 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
+#include "base/fd.h"
 #include "base/limits.h"
 #include "pool/state.h"
 
@@ -100,6 +102,33 @@ static void not_many_zygotes_live_at_once(void **state)
         assert_int_equal(hung[i].done_count, 1);
         seen_free(&hung[i]);
     }
+}
+
+/* ---- Snapshots ------------------------------------------------------------------------------- */
+
+static void snapshot_write(char path[128])
+{
+    struct err err;
+    snprintf(path, 128, "%s/snapshot", guest_dir);
+    assert_int_equal(fd_write_file(path, span_of("a snapshot"), &err), 0);
+}
+
+/* All guests of a snapshot have the same hash secret: who takes over has to have another. */
+static void who_takes_over_does_not_start_from_a_snapshot(void **state)
+{
+    (void)state;
+    char path[128];
+    snapshot_write(path);
+    pool_start_renewing("ok", FORKS);
+    assert_true(pool_info(pool).has_snapshot);
+    pid_t first = current();
+    for (unsigned i = 0; i < 500 && current() == first; i++) {
+        assert_next_run_is_clean();
+        loop_for(10);
+    }
+    assert_false(pool_info(pool).has_snapshot);
+    pool_end();
+    assert_int_equal(unlink(path), 0);
 }
 
 /* ---- On suspicion ---------------------------------------------------------------------------- */
@@ -220,6 +249,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         pool_test(a_used_zygote_is_replaced_without_a_gap),
         pool_test(not_many_zygotes_live_at_once),
+        pool_test(who_takes_over_does_not_start_from_a_snapshot),
         pool_test(a_suspicious_end_replaces_the_zygote),
         pool_test(ordinary_ends_replace_nothing),
         pool_test(suspicions_do_not_boot_without_end),
