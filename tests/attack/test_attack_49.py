@@ -155,7 +155,7 @@ def cancel(target: Target, number: int) -> None:
 
 def cancelled(target: Target) -> None:
     """Calls that run, and calls that wait, are taken back."""
-    numbers = send(target, FOREVER, 20)
+    numbers = send(target, FOREVER, 18)
     wait_running(target.pid, 2)
     for number in numbers:
         cancel(target, number)
@@ -186,7 +186,7 @@ def zygote_killed(target: Target) -> None:
 def test_nothing_is_left_of_calls(
     tmp_path: Path, vitrine: Program, way: Callable[[Target], None]
 ) -> None:
-    with Target(tmp_path, vitrine, "--timeout", "2") as target:
+    with Target(tmp_path, vitrine, "--timeout", "2" if way is out_of_time else "60") as target:
         processes = len(children_of(target.pid))
         for _ in range(2):
             way(target)
