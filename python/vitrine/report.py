@@ -40,6 +40,7 @@ def finish(program: "Program | None", came: list[object]) -> None:
         record = _failure(program, caught if error is None else error)
     value = error = None
     _run_exit_functions()
+    streams.flush()  # a stream of the program's own may need its variables for it
     if program is not None:
         program.end()
     streams.flush()
