@@ -7,7 +7,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 /* Messages above this level are dropped. The default is LOG_LEVEL_WARNING. */
 void log_set_level(enum log_level level);
 
-/* Writes "PROGRAM: message\n" as one line; control characters in the message become '?'.
+/* Writes "PROGRAM: message\n" as one line. Bytes of control characters, of what ends a line or
+ * reorders text, and of what is no UTF-8 become '?'.
  * `program` is set once (borrowed, static). */
 void log_set_program(const char *program);
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -4,11 +4,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/utf8.h"
 
 static void buffer_stops_at_its_maximum(void **state)
@@ -74,6 +76,37 @@ static void utf8_lossy_replaces_maximal_subparts(void **state)
     assert_string_equal(out.base, "a\xEF\xBF\xBDz\xEF\xBF\xBD\xEF\xBF\xBDy");
 }
 
+/* What one message looks like on standard error. */
+static void assert_log(const char *message, const char *line)
+{
+    int ends[2];
+    char found[256];
+    int saved = dup(STDERR_FILENO);
+    assert_int_equal(pipe(ends), 0);
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    log_error("%s", message);
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    ssize_t len = read(ends[0], found, sizeof found - 1);
+    assert_true(len > 0);
+    found[len] = '\0';
+    assert_string_equal(found, line);
+    close(ends[0]);
+    close(ends[1]);
+    close(saved);
+}
+
+static void log_lines_are_plain(void **state)
+{
+    (void)state;
+    assert_log("caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x90\x8D",
+               "vitrine: caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x90\x8D\n");
+    assert_log("a\nvitrine: forged\r\x1B[2J\x7F\t", "vitrine: a?vitrine: forged??[2J??\n");
+    assert_log("\xC2\x9B[2J \xC2\x85 \xC2\xA0", "vitrine: ??[2J ?? \xC2\xA0\n");
+    assert_log("\xE2\x80\xA8 \xE2\x80\xAE \xE2\x81\xA6 \xE2\x80\x8F \xD8\x9C",
+               "vitrine: ??? ??? ??? ??? ??\n");
+    assert_log("\xFF \x80 \xC3( \xE2\x82 \xED\xA0\x80 \xF0\x9F", "vitrine: ? ? ?( ?? ??? ??\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -82,6 +115,7 @@ int main(void)
         cmocka_unit_test(errors_gain_phrases),
         cmocka_unit_test(utf8_is_strict),
         cmocka_unit_test(utf8_lossy_replaces_maximal_subparts),
+        cmocka_unit_test(log_lines_are_plain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
