@@ -270,8 +270,9 @@ def decode(source: bytes) -> str:
 
         try:
             encoding = tokenize.detect_encoding(iter(source.splitlines(True)).__next__)[0]
-        except SyntaxError:
-            pass
+            source.decode(encoding, "replace")
+        except (SyntaxError, LookupError, ValueError):  # none, not for text, or without a way out
+            encoding = "utf-8"
     # A mark at the start is taken off by hand: the codec that does it would have to be imported.
     text = source.decode(encoding, "replace").removeprefix("\ufeff")
     return text.replace("\r\n", "\n").replace("\r", "\n")
@@ -431,8 +432,9 @@ def complete_error(error: SyntaxError, source: bytes, filename: str) -> None:
                 "https://peps.python.org/pep-0263/ for details"
             )
             _relocate(error, message, filename, source, found.start, False)
-    elif message.startswith("unknown encoding: "):
-        error.msg = message.replace("unknown encoding", "encoding problem")
+    elif message.startswith("unknown encoding: ") or " is not a text encoding; " in message:
+        name = message.removeprefix("unknown encoding: ").removeprefix("'").partition("'")[0]
+        error.msg = f"encoding problem: {name}"
         error.filename = error.lineno = error.offset = error.text = None
     elif error.text is None and error.filename == filename and error.lineno:
         lines = decode(source).split("\n")

@@ -349,6 +349,14 @@ SYNTAX = [
         python=(3, 14),
     ),
     error(
+        "encoding that is not for text",
+        "# coding: rot13\ncevag(1)",
+        "SyntaxError",
+        ANY,
+        "SyntaxError: encoding problem: rot13\n",
+        0,
+    ),
+    error(
         "unknown encoding",
         "# coding: nope\nx = 1",
         "SyntaxError",
