@@ -10,7 +10,7 @@ import pytest
 from driver import Program
 from target import Target
 
-OPTIONS = ("--timeout", "1")
+OPTIONS = ("--timeout", "2")
 
 FORGERY = """
 import os
@@ -51,7 +51,7 @@ RECORDS = {
     "length": r"forge(b'\1\xff\xff\xff\xff')",
     "cut": "forge(SUCCESS[:-1])",
     "unknown": "forge(SUCCESS + field(200, b'x'))",
-    "huge": "forge(field(1, b'success') + field(3, b'[' + b'0,' * (40 << 20) + b'0]'))",
+    "huge": "forge(bytes(80 << 20))",
     "need": "forge(field(1, b'need') + field(9, b'{\"requirements\": [\"evil\"]}'))",
     "many": "for _ in range(1000): forge()",
     "success with a code": "forge(field(1, b'success') + field(2, b'\\1\\0\\0\\0'))",
