@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -60,9 +61,10 @@ static void grant_top(struct grants *grants)
     DIR *top = opendir("/");
     const struct dirent *entry;
     while (top != NULL && grants->count < TOP_MAX && (entry = readdir(top)) != NULL) {
-        char path[sizeof entry->d_name + 2] = "/";
+        char path[sizeof entry->d_name + 2];
+        snprintf(path, sizeof path, "/%s", entry->d_name);
         if (!is_private(entry->d_name)) {
-            grant(grants, strcat(path, entry->d_name), ACCESS_READ);
+            grant(grants, path, ACCESS_READ);
         }
     }
     if (top != NULL) {
