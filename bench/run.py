@@ -7,6 +7,7 @@ What is measured:
 - request to result in a fresh cell, at the pool's interface, with spare cells and without;
   peers: `python3 -I -c` (a process for each call) and Pyodide under Node (one interpreter reused,
   so not isolated; and a fresh one for each call)
+- the same in bursts, and beside a client that has many runs waiting
 - cold start: `vitrine run -c 'print(1)'` from exec to exit, nothing warm but the disk cache
 - CPU-bound Python: the ten programs of bench/programs, against native CPython 3.13 or newer and
   against Pyodide under Node; each runs for some tens of milliseconds, times itself many times over,
@@ -151,6 +152,41 @@ def measure_calls(bench: Bench) -> None:
         )
 
 
+def bench_load(bench: Bench, *arguments: object) -> dict[str, float]:
+    """One run of the pool's client with uneven load; see bench/load.c."""
+    command = [bench.build / "bench" / "bench-load", bench.build / "vitrine-cell"]
+    command += [bench.build / "guest", *map(str, arguments), CODE]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def measure_load(bench: Bench) -> None:
+    """Bursts, and a client beside another one that has many runs waiting; both in turns."""
+    rounds = 2 if bench.quick else 4
+    spare: dict[str, list[float]] = {"2": [], "2+64": []}
+    waiting: dict[int, list[float]] = {0: [], 900: []}
+    for _ in range(rounds):
+        for cells, times in spare.items():
+            times.append(bench_load(bench, "bursts", cells, 8, 50, 60)["p50_ms"])
+        for count, times in waiting.items():
+            times.append(bench_load(bench, "fair", 4, count, 50, 40)["p50_ms"])
+    floor, more = (statistics.median(times) for times in spare.values())
+    alone, beside = (statistics.median(times) for times in waiting.values())
+    print("uneven load, p50 of a run:")
+    bench.note(
+        "burst_ratio",
+        floor / more,
+        f"eight at once, each 50 ms: {more:.2f} ms; {floor / more:.1f} times that with two spare"
+        " cells and no more",
+    )
+    bench.note(
+        "beside_many_ratio",
+        beside / alone,
+        f"one each 50 ms, four cells: {alone:.2f} ms; {beside / alone:.1f} times that beside a"
+        " client that has 900 waiting",
+    )
+
+
 def measure_cold(bench: Bench) -> None:
     """Nothing running before, nothing after; the peers take turns."""
     print("cold start, print(1) from exec to exit:")
@@ -285,7 +321,7 @@ def main() -> int:
     bench = Bench(options.build.absolute(), options.quick)
     if not bench.node:
         print("VITRINE_TEST_NODE is not set (see tools/test_env.py): no Pyodide under Node")
-    for measure in (measure_calls, measure_cold, measure_memory, measure_programs):
+    for measure in (measure_calls, measure_load, measure_cold, measure_memory, measure_programs):
         measure(bench)
     if options.json:
         options.json.write_text(json.dumps(bench.found, indent=2) + "\n", encoding="utf-8")

@@ -52,7 +52,7 @@ bool renewals_look(struct pool *pool)
     struct environment *environment;
     TAILQ_FOREACH(environment, &pool->environments, link)
     {
-        if (pool->state != POOL_OPEN || !is_due(environment)) {
+        if (pool->state != POOL_OPEN || pool->is_draining || !is_due(environment)) {
             continue;
         }
         is_one_due = true;
