@@ -169,7 +169,7 @@ def crashed(target: Target) -> None:
 
 def out_of_time(target: Target) -> None:
     """Programs are ended."""
-    numbers = send(target, FOREVER, 4)
+    numbers = send(target, FOREVER, 2)
     assert all(answer["status"] == "limit" for answer in receive(target, len(numbers)).values())
 
 
@@ -186,7 +186,7 @@ def zygote_killed(target: Target) -> None:
 def test_nothing_is_left_of_calls(
     tmp_path: Path, vitrine: Program, way: Callable[[Target], None]
 ) -> None:
-    with Target(tmp_path, vitrine, "--timeout", "2" if way is out_of_time else "60") as target:
+    with Target(tmp_path, vitrine, "--timeout", "4" if way is out_of_time else "60") as target:
         processes = len(children_of(target.pid))
         for _ in range(2):
             way(target)
