@@ -83,8 +83,8 @@ static pid_t newest_cell(const struct zygote *zygote)
 
 /*
  * A forked process has nothing of its own but what it has touched, a page for each fault; some of
- * them were for pages of files, which are shared, and some pages need tables: measured, this is
- * half as much again as what is private. From /proc/PID/stat, whose tenth field may be read by
+ * them were for pages of files, which are shared, and some pages need tables: measured, this is a
+ * fifth to a half more than what is private. From /proc/PID/stat, whose tenth field may be read by
  * anybody; smaps may not.
  */
 uint64_t measure_newest_cell(const struct zygote *zygote)
