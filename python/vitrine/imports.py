@@ -125,11 +125,15 @@ _BROUGHT_ALONG = (
 )
 
 _by_import: dict[str, str] | None = None
+_brought_here: set[str] = set()
 
 
 def prepare() -> None:
-    """Read the lock file; in a zygote, so that a cell need not."""
+    """Read the lock file, and look for what packages bring along: once, in a zygote."""
     _lock()
+    for _, _, name in _BROUGHT_ALONG:
+        if _find_spec(name, [SITE_PACKAGES]):
+            _brought_here.add(name)
 
 
 def find_imports(tree: "AST", source: bytes) -> set[str]:
@@ -251,7 +255,7 @@ def _look_for(found: "Iterable[str]", source: bytes) -> tuple[list[str], bool]:
     for owner, word, name in _BROUGHT_ALONG if wanted else ():
         if owner in tops and word in source and name not in tops:
             wanted.append(name)
-            is_missing = is_missing or not _is_here(name)
+            is_missing = is_missing or not (name in _brought_here or _is_here(name))
     return wanted, is_missing
 
 

@@ -144,24 +144,29 @@ static int frames_settle(void)
     if (outlet.frames.len >= GATHERED_BYTES) {
         return frames_write();
     }
-    if (!outlet.is_timed) {
+    if (!outlet.is_timed && outlet.frames.len > 0) {
         outlet.is_timed = true;
         timer_start(ITIMER_REAL, LIMIT_OUTPUT_DELAY_MS, 0);
     }
     return 0;
 }
 
-/* A frame of its own, behind those that wait. */
-static int frame_add(enum wire_type type, struct span payload)
+/* A frame of its own, behind those that wait. What is too large to wait is written. */
+static int frame_put(enum wire_type type, struct span payload)
 {
     size_t at = outlet.frames.len;
     if (payload.len <= LIMIT_OUTPUT_FRAME_BYTES_MAX &&
         wire_append_frame(&outlet.frames, type, payload) == 0) {
         outlet.last_at = at;
         outlet.last_type = (int)type;
-        return frames_settle();
+        return 0;
     }
     return frames_write() != 0 ? -1 : wire_send(JAIL_SOCKET_FD, type, payload);
+}
+
+static int frame_add(enum wire_type type, struct span payload)
+{
+    return frame_put(type, payload) != 0 ? -1 : frames_settle();
 }
 
 /* Bytes of the stream that wrote last lengthen its frame. */
@@ -196,7 +201,7 @@ int outlet_output(int is_stderr, struct span bytes)
 int outlet_result(struct span record)
 {
     enter();
-    return leave(frame_add(WIRE_RESULT, record));
+    return leave(frame_put(WIRE_RESULT, record)); /* END is next, and is written at once */
 }
 
 int outlet_display(struct span bundle)
@@ -222,7 +227,7 @@ uint32_t outlet_limits_hit(void)
 void outlet_end(struct span record)
 {
     enter();
-    (void)frame_add(WIRE_END, record);
+    (void)frame_put(WIRE_END, record);
     (void)frames_write();
     (void)leave(0);
 }

@@ -593,6 +593,17 @@ uint32_t engine_table_size(struct engine_store *store, const struct engine_exter
     return (uint32_t)wasmtime_table_size(store->context, &of.of.table);
 }
 
+void engine_table_settle(struct engine_store *store, const struct engine_extern *table)
+{
+    wasmtime_extern_t of = extern_get(table);
+    assert(of.kind == WASMTIME_EXTERN_TABLE);
+    const uint64_t size = wasmtime_table_size(store->context, &of.of.table);
+    for (uint64_t i = 0; i < size; i++) {
+        wasmtime_val_t entry;
+        (void)wasmtime_table_get(store->context, &of.of.table, i, &entry);
+    }
+}
+
 int engine_table_set(struct engine_store *store, const struct engine_extern *table, uint32_t index,
                      const struct engine_extern *function, struct err *err)
 {

@@ -151,6 +151,8 @@ bool engine_table_get(struct engine_store *store, const struct engine_extern *ta
 int engine_table_set(struct engine_store *store, const struct engine_extern *table, uint32_t index,
                      const struct engine_extern *function, struct err *err);
 uint32_t engine_table_size(struct engine_store *store, const struct engine_extern *table);
+/* For a process that will fork: makes what the engine makes of an entry when it is first used. */
+void engine_table_settle(struct engine_store *store, const struct engine_extern *table);
 /* Appends `count` empty entries; *base is the place of the first. */
 int engine_table_grow(struct engine_store *store, const struct engine_extern *table, uint32_t count,
                       uint32_t *base, struct err *err);

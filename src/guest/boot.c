@@ -673,6 +673,7 @@ bool guest_is_restored(const struct guest *guest)
 
 int guest_settle(struct guest *guest, struct err *err)
 {
+    engine_table_settle(guest->store, &guest->table);
     return engine_memory_settle(guest->store, &guest->memory, err);
 }
 

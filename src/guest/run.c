@@ -247,15 +247,18 @@ static int drop_result(void *context, struct span record)
     "def f(x):\n    return [x, {'a': 1.5}]\n"                                                      \
     "print(f'{f(1)}')\n"                                                                           \
     "vitrine.rehearsal.use_packages()\n"                                                           \
-    "f(2)\n"
+    "f(2), 1 + 1, len(sys.argv)\n"
 
+/* With the fields that the pool's requests have: what is not rehearsed takes its time later. */
 static int rehearsal_request(struct buf *record)
 {
     return wire_put(record, WIRE_REQUEST_CODE, span_of(REHEARSAL_CODE)) != 0 ||
                    wire_put(record, WIRE_REQUEST_FILENAME, span_of("main.py")) != 0 ||
+                   wire_put(record, WIRE_REQUEST_ARG, span_of("main.py")) != 0 ||
                    wire_put_u32(record, WIRE_REQUEST_WANT_VALUE, 1) != 0 ||
-                   wire_put_u32(record, WIRE_REQUEST_NEEDS, 1) != 0 ||
-                   wire_put_u64(record, WIRE_REQUEST_RESULT_BYTES, KIB) != 0
+                   wire_put_u64(record, WIRE_REQUEST_RESULT_BYTES, KIB) != 0 ||
+                   wire_put_u64(record, WIRE_REQUEST_RECURSION, LIMIT_RECURSION_DEFAULT) != 0 ||
+                   wire_put_u32(record, WIRE_REQUEST_NEEDS, 1) != 0
                ? -1
                : 0;
 }
