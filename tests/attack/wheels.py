@@ -179,13 +179,17 @@ def build(
     return run(folder, "wheel", place / filename, folder, "--guest", BUILD / "guest", *options)
 
 
-def merge(place: Path, *wheels: Path, about: Path | None = None) -> Built:
-    """Merge what was made of wheels."""
+def merge(
+    place: Path, *wheels: Path, about: Path | None = None, preload: str | None = None
+) -> Built:
+    """Merge what was made of wheels; with a snapshot where modules are named to be imported."""
     folder = place / "environment"
     folder.mkdir(parents=True)
     options = [option for wheel in wheels for option in ("--wheel", wheel)]
     if about is not None:
         options += ["--about", about]
+    if preload is not None:
+        options += ["--guest", BUILD / "guest", "--preload", preload]
     return run(folder, "environment", folder, *options)
 
 

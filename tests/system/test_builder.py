@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "attack"))
 
 from legacy_modules import section, uleb, vector
-from wheels import Built, Entry, build, image_files, merge, wheel
+from wheels import BUILD, Built, Entry, build, image_files, merge, run, wheel
 
 SITE = "/lib/python3.14/site-packages"
 TAG = "cp314-cp314-pyemscripten_2026_0_wasm32"
@@ -160,6 +160,63 @@ def test_merge(tmp_path: Path) -> None:
     assert (merged.folder / "environment.json").read_text() == '{"packages": []}'
     everything = image_files(one.folder / "wheel.img") | image_files(two.folder / "wheel.img")
     assert image_files(merged.folder / "packages.img") == everything
+
+
+# What a package may do when it is imported, and whether its guest can be saved afterwards.
+IMPORTED = {
+    "x = 1": True,
+    "raise ValueError": True,
+    "import os; os.makedirs('/tmp/a'); open('/tmp/a/b', 'w').write('c')": True,
+    "import ctypes; f = ctypes.CFUNCTYPE(None)(print); ctypes.CDLL('/usr/lib/none.so')": True,
+    "print('x' * 10**6); import sys; print('y', file=sys.__stderr__)": True,
+    "f = open('/tmp/x', 'w')": False,
+    "import os; os.chdir('/tmp')": False,
+    "import os; os.remove('/lib/python3.14/this.py')": False,
+    "import os; os._exit(0)": False,
+    "import ctypes; ctypes.string_at(1 << 31)": False,
+    "b'x' * (1 << 40)": True,
+}
+
+
+@pytest.mark.parametrize("code", IMPORTED)
+def test_snapshot_of_what_is_imported(tmp_path: Path, code: str) -> None:
+    """An environment is made in any case."""
+    built = ok(build(tmp_path, wheel(Entry(b"demo/start.py", code.encode()))))
+    merged = ok(merge(tmp_path, built.folder, preload="demo.start"))
+    snapshot = ["snapshot"] if IMPORTED[code] else []
+    assert merged.files == ["modules", "packages.img", *snapshot], merged.error
+    assert ("no snapshot of this environment" in merged.error) is not IMPORTED[code]
+
+
+def test_snapshot_of_a_package_with_side_modules(tmp_path: Path) -> None:
+    start = (
+        b"import ctypes, os\n"
+        b"library = ctypes.CDLL(os.path.dirname(__file__) + '/a.so')\n"
+        b"assert library.answer() == 7\n"
+        b"x = 1\n"
+    )
+    data = wheel(Entry(b"demo/a.so", side_module(7)), Entry(b"demo/start.py", start), tag=TAG)
+    built = ok(build(tmp_path, data, NATIVE))
+    merged = ok(merge(tmp_path, built.folder, preload="demo.start"))
+    assert "snapshot" in merged.files, merged.error
+    assert b"demo/a.so" in (merged.folder / "snapshot").read_bytes()[:65536]
+
+
+def test_the_core_s_snapshot_is_made_once(tmp_path: Path) -> None:
+    snapshot = tmp_path / "snapshot"
+    guest = BUILD / "guest"
+    options = ["--core", guest / "core.cwasm", "--image", guest / "stdlib.img"]
+    for _ in range(2):
+        assert run(tmp_path, "snapshot", snapshot, *options).status == 0
+    whole, made = snapshot.read_bytes(), snapshot.stat().st_mtime_ns
+    assert run(tmp_path, "snapshot", snapshot, *options).status == 0
+    assert snapshot.stat().st_mtime_ns == made  # it fits, so it stays
+    for damaged in (whole[:-1], b"", whole[:100] + bytes([whole[100] ^ 1]) + whole[101:]):
+        snapshot.write_bytes(damaged)
+        assert run(tmp_path, "snapshot", snapshot, *options).status == 0
+        assert len(snapshot.read_bytes()) == len(whole)
+    assert tmp_path.joinpath("snapshot").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["snapshot"]
 
 
 @pytest.mark.parametrize("name", ["shared/__init__.py", "shared", "shared/__init__.py/x.py"])

@@ -71,6 +71,14 @@ def test_program(
         assert done.returncode == 0
 
 
+def test_every_environment_has_a_snapshot(cache: dict[str, str]) -> None:
+    """Whatever packages do when they are imported, their guest can be saved."""
+    places = (Path(cache["VITRINE_CACHE"]) / "environments").iterdir()
+    made = [path for path in places if path.is_dir()]
+    assert made
+    assert [path for path in made if not (path / "snapshot").is_file()] == []
+
+
 def test_the_result_says_what_was_used(vitrine: Program, cache: dict[str, str]) -> None:
     code = "import msgpack; msgpack.packb(1)"
     done = vitrine("run", "--json", "-c", code, env=cache, timeout=COLD_SECONDS_MAX)
