@@ -160,9 +160,10 @@
 #define LIMIT_SPARE_CELLS_DEFAULT  2U
 #define LIMIT_CELLS_DEFAULT        16U /* --max-cells: runs at the same time */
 #define LIMIT_CELLS_MAX            256U
-#define LIMIT_QUEUE_MAX            1024U  /* runs that wait; of one client: --client-queue */
-#define LIMIT_CLIENT_QUEUE_SHARED  64U    /* of one client where several share a pool */
-#define LIMIT_RETRY_MS_MIN         100ULL /* what "busy" tells to wait */
+#define LIMIT_QUEUE_MAX            1024U   /* runs that wait; of one client: --client-queue */
+#define LIMIT_CLIENT_QUEUE_SHARED  64U     /* of one client where several share a pool */
+#define LIMIT_TURN_GUESS_US        1000ULL /* until it is known how fast the queue moves */
+#define LIMIT_RETRY_MS_MIN         100ULL  /* what "busy" tells to wait */
 #define LIMIT_RETRY_MS_MAX         60000ULL
 #define LIMIT_QUEUE_BYTES_MAX      (256 * MIB) /* requests that wait, together */
 #define LIMIT_SPARE_CELLS_MAX      64U

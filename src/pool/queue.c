@@ -72,13 +72,13 @@ static unsigned waiting_clients(const struct queue *queue)
     return count;
 }
 
-/* When so many turns will be over. A queue that has not moved for a while is not believed to move
- * as fast as it did. */
+/* When so many turns will be over: a queue that has stood still is thought to do so for as long
+ * again, and then to move as it did. */
 static uint64_t turns_ms(const struct queue *queue, uint64_t turns)
 {
     uint64_t still_us = clock_monotonic_us() - queue->moved_us;
-    uint64_t turn_us = queue->turn_us > still_us ? queue->turn_us : still_us;
-    uint64_t ms = turns * turn_us / 1000;
+    uint64_t turn_us = queue->turn_us != 0 ? queue->turn_us : LIMIT_TURN_GUESS_US;
+    uint64_t ms = (still_us + turns * turn_us) / 1000;
     return ms < LIMIT_RETRY_MS_MIN   ? LIMIT_RETRY_MS_MIN
            : ms > LIMIT_RETRY_MS_MAX ? LIMIT_RETRY_MS_MAX
                                      : ms;
@@ -140,7 +140,9 @@ void queue_served(struct queue *queue, struct pool_run *run)
     if (queue->count > 0) {
         uint64_t now_us = clock_monotonic_us();
         uint64_t turn_us = now_us - queue->moved_us;
-        queue->turn_us = (queue->turn_us * (TURN_SMOOTHING - 1) + turn_us) / TURN_SMOOTHING;
+        queue->turn_us = queue->turn_us == 0
+                             ? turn_us
+                             : (queue->turn_us * (TURN_SMOOTHING - 1) + turn_us) / TURN_SMOOTHING;
         queue->moved_us = now_us;
     }
 }
