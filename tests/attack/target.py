@@ -31,8 +31,30 @@ SETTLE_SECONDS_MAX = 10.0
 SPARE_MAX = 2
 # Beyond a limit of time: half a second until SIGKILL, and what a busy machine may add.
 LATE_MS_MAX = 500 + 5000
+PULSE_SECONDS = 0.1
 CLEAN = "import sys; sorted(n for n in ('evil',) if n in sys.modules), 6 * 7"
 TCP_HOSTS = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+
+
+class Pulse:
+    """How long this machine has stood still at most: a busy one, or one that was itself suspended,
+    is late through no fault of the server's.
+    """
+
+    def __init__(self) -> None:
+        self.still_ms = 0.0
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def _beat(self) -> None:
+        last = time.monotonic()
+        while True:
+            time.sleep(PULSE_SECONDS)
+            now = time.monotonic()
+            self.still_ms = max(self.still_ms, 1000 * (now - last - PULSE_SECONDS))
+            last = now
+
+
+pulse = Pulse()
 
 
 class Listeners:
@@ -173,7 +195,8 @@ class Target:
     def check_answer(self, found: Json) -> None:
         """What holds for every answer."""
         assert self.secret not in json.dumps(found)
-        assert found["timings"]["wall_ms"] < self.timeout_ms + LATE_MS_MAX, found
+        late_ms_max = LATE_MS_MAX + pulse.still_ms
+        assert found["timings"]["wall_ms"] < self.timeout_ms + late_ms_max, found
 
     def attack(self, code: str, **variables: Any) -> Json:
         """A call whose guest may end in any way, but its process only as the guest does."""

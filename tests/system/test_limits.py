@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -186,6 +188,35 @@ def test_output_limit(vitrine: Program) -> None:
     assert (result["status"], result["limits"]) == ("limit", ["output"])
     assert result["truncated"] is True
     assert len(result["stdout"]) == 256 << 10
+
+
+# All of them in one server.
+OPTIONS = """--timeout 5 --cpu-time 300ms --memory 128M --output-limit 64K --result-limit 100
+    --file-bytes 1M --file-count 50 --open-files 16 --display-count 2 --recursion-limit 150"""
+REACHED = {
+    "time": "import time\ntime.sleep(60)",
+    "cpu": "while True: pass",
+    "memory": "x = bytearray(200 << 20)",
+    "output": "print('x' * 100_000)",
+    "result": "'x' * 1000",
+    "file-bytes": "open('/tmp/x', 'wb').write(bytes(2 << 20))",
+    "file-count": "for i in range(100): open(f'/tmp/{i}', 'w').close()",
+    "open-files": "files = [open('/tmp/x', 'w') for _ in range(50)]",
+    "display": "for i in range(5): display(i)",
+    "recursion": "def f(): f()\nf()",
+}
+
+
+def test_each_limit_has_its_name(vitrine: Program) -> None:
+    source = Path(__file__).resolve().parents[2] / "src" / "pool" / "limit.c"
+    names = re.findall(r'\{WIRE_LIMIT_\w+, "([a-z-]+)"', source.read_text(encoding="utf-8"))
+    assert sorted(names) == sorted(REACHED)
+    with RawServer(vitrine, *OPTIONS.split()) as server:
+        server.initialize()
+        for name, code in REACHED.items():
+            result = server.call(code)
+            assert result["structuredContent"]["limits"] == [name], (name, result)
+            assert " limit" in result["content"][0]["text"], (name, result)
 
 
 @pytest.mark.parametrize(
