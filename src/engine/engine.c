@@ -238,7 +238,7 @@ int engine_module_settle(struct engine_module *module, struct err *err)
     if (!code_find(image, (size_t)((char *)end - (char *)image), &code)) {
         return err_set(err, ERR_FORMAT, "the module has no machine code that can be found");
     }
-    return pages_settle((void *)(uintptr_t)code.base, code.len, PROT_READ | PROT_EXEC, err);
+    return pages_settle((void *)(uintptr_t)code.base, code.len, PROT_READ | PROT_EXEC, true, err);
 }
 
 size_t engine_import_count(const struct engine_module *module)
@@ -688,5 +688,5 @@ int engine_memory_settle(struct engine_store *store, const struct engine_extern 
     assert(value.kind == WASMTIME_EXTERN_MEMORY);
     return pages_settle(wasmtime_memory_data(store->context, &value.of.memory),
                         wasmtime_memory_data_size(store->context, &value.of.memory),
-                        PROT_READ | PROT_WRITE, err);
+                        PROT_READ | PROT_WRITE, false, err);
 }

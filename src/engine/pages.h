@@ -4,6 +4,7 @@
 #ifndef ENGINE_PAGES_H
 #define ENGINE_PAGES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -12,9 +13,10 @@
  * Lays private memory at [base, base + len) anew: as one anonymous mapping on huge pages where the
  * system has them (on small ones where not), with the same contents at the same place, and without
  * the pages that hold nothing. `protection` is what it has, as for mmap. What is touched later gets
- * small pages. Nothing else may run meanwhile. -1 when there is no memory for it; the old mapping
- * is then still there.
+ * small pages. With `must_be_huge` nothing changes where not all of it would lie on huge pages:
+ * fork copies the table of private pages, but not that of a file's. Nothing else may run meanwhile.
+ * -1 when there is no memory for it; the old mapping is then still there.
  */
-int pages_settle(void *base, size_t len, int protection, struct err *err);
+int pages_settle(void *base, size_t len, int protection, bool must_be_huge, struct err *err);
 
 #endif

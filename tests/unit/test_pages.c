@@ -2,8 +2,10 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -79,7 +81,7 @@ static void settle(struct memory *memory)
     char *before = malloc(LEN);
     assert_non_null(before);
     memcpy(before, memory->base, LEN);
-    assert_int_equal(pages_settle(memory->base, LEN, PROT_READ | PROT_WRITE, &err), 0);
+    assert_int_equal(pages_settle(memory->base, LEN, PROT_READ | PROT_WRITE, false, &err), 0);
     /* A huge page may begin or end in what was empty; the rest of that is still not there. */
     assert_int_equal(resident_pages(memory->base + EMPTY_AT + 2 * MIB, EMPTY_BYTES - 4 * MIB), 0);
     assert_memory_equal(before, memory->base, LEN);
@@ -109,6 +111,40 @@ static void contents_stay_where_there_are_no_huge_pages(void **state)
         struct memory memory;
         memory_make(&memory);
         _exit(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0 ? (settle(&memory), 0) : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+/* What does not change has the file behind it: the file's name is in the table of mappings. */
+static bool has_file(const struct memory *memory)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char line[512];
+    bool found = false;
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps) != NULL) {
+        found = found || (strtoull(line, NULL, 16) == (uintptr_t)memory->base &&
+                          strstr(line, "test_pages.") != NULL);
+    }
+    fclose(maps);
+    return found;
+}
+
+static void nothing_changes_where_huge_pages_are_wanted_and_not_there(void **state)
+{
+    int status;
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct memory memory;
+        struct err err;
+        memory_make(&memory);
+        if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0 ||
+            pages_settle(memory.base, LEN, PROT_READ | PROT_WRITE, true, &err) != 0) {
+            _exit(1);
+        }
+        _exit(has_file(&memory) ? 0 : 2);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
@@ -156,7 +192,7 @@ static void without_memory_for_it_nothing_changes(void **state)
     (void)state;
     memory_make(&memory);
     /* No system has so much room. */
-    assert_int_equal(pages_settle(memory.base, (size_t)1 << 47, PROT_READ, &err), -1);
+    assert_int_equal(pages_settle(memory.base, (size_t)1 << 47, PROT_READ, false, &err), -1);
     assert_int_equal(err.code, ERR_SYSTEM);
     settle(&memory);
     memory_free(&memory);
@@ -167,6 +203,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(contents_stay_and_what_is_empty_takes_no_page),
         cmocka_unit_test(contents_stay_where_there_are_no_huge_pages),
+        cmocka_unit_test(nothing_changes_where_huge_pages_are_wanted_and_not_there),
         cmocka_unit_test(memory_behind_it_can_be_opened_later),
         cmocka_unit_test(children_write_to_pages_of_their_own),
         cmocka_unit_test(without_memory_for_it_nothing_changes),
