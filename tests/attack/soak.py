@@ -266,6 +266,10 @@ def soak_servers(build: Path, calls: int) -> Found:
         work_all(clients, first, last)
         seconds += time.monotonic() - start
         kills += sum(killer.stop() for killer in killers)
+        for client in clients:
+            client.server.call(
+                "0"
+            )  # whose spare cells were killed while it was idle, makes new ones
         time.sleep(REST_SECONDS)
         levels.append([level(client.server.process.pid) for client in clients])
     ends: Counter[str] = Counter()
