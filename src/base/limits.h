@@ -145,7 +145,7 @@
 #define LIMIT_REQUEST_ID_CHARS_MAX  1024U    /* of a JSON-RPC id as it is written */
 #define LIMIT_BATCH_MESSAGES_MAX    64U      /* protocol 2025-03-26 */
 #define LIMIT_RESPONSE_BYTES_MAX    (256 * MIB)
-#define LIMIT_WRITE_QUEUE_BYTES_MAX (64 * MIB) /* past it, nothing is read and no log is sent */
+#define LIMIT_WRITE_QUEUE_BYTES_MAX (64 * MIB) /* past it: no reading, no log, no new run */
 #define LIMIT_OUTPUT_WATCH_MS       10ULL      /* then: whether the client is still there */
 #define LIMIT_EOF_GRACE_MS          1000ULL    /* for calls that run when the client hangs up */
 #define LIMIT_DRAIN_MS_DEFAULT      10000ULL   /* --drain-time: for calls that run at a SIGTERM */
