@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import mcp_types as types
 import pytest
-from driver import Program, children_of
+from driver import Program, children_of, clean_environment
 from fastmcp import Client as FastClient
 from fastmcp.client.transports import StdioTransport
 from mcp import Client, MCPError, StdioServerParameters
@@ -22,7 +22,9 @@ def run(task: Awaitable[Result]) -> Result:
 
 
 def official(vitrine: Program, *args: str, **options: Any) -> Client:
-    parameters = StdioServerParameters(command=str(vitrine.path), args=["stdio", *args])
+    parameters = StdioServerParameters(
+        command=str(vitrine.path), args=["stdio", *args], env=clean_environment()
+    )
     return Client(parameters, **options)
 
 
@@ -171,7 +173,9 @@ def test_fastmcp(vitrine: Program) -> None:
         logs.append((message.level, message.data))
 
     async def talk() -> None:
-        transport = StdioTransport(str(vitrine.path), ["stdio"], keep_alive=False)
+        transport = StdioTransport(
+            str(vitrine.path), ["stdio"], env=clean_environment(), keep_alive=False
+        )
         async with FastClient(transport, log_handler=keep) as client:
             tools = await client.list_tools()
             assert [tool.name for tool in tools] == ["run_python_code"]

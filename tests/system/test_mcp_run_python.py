@@ -28,7 +28,9 @@ INSTALL_SECONDS_MAX = 300
 
 def server_of(vitrine: Program, args: list[str], cache: Path | None = None) -> Any:
     """How the SDK starts a server."""
-    environment = None if cache is None else {**clean_environment(), "VITRINE_CACHE": str(cache)}
+    environment = clean_environment()
+    if cache is not None:
+        environment["VITRINE_CACHE"] = str(cache)
     return StdioServerParameters(command=str(vitrine.path), args=["stdio", *args], env=environment)
 
 
@@ -403,8 +405,7 @@ def test_multiple_sandboxes(vitrine: Program) -> None:
     """Three servers live at once, each with its own answer."""
 
     async def talk(number: int, meeting: asyncio.Barrier) -> str:
-        parameters = StdioServerParameters(command=str(vitrine.path), args=["stdio"])
-        async with Client(parameters) as client:
+        async with Client(server_of(vitrine, [])) as client:
             await meeting.wait()
             code = f"import os\nprint({number})"
             result = await client.call_tool("run_python_code", {"python_code": code})
