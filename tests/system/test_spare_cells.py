@@ -13,13 +13,12 @@ FLOOR = 2
 
 
 def cells_of(server: int) -> int:
-    """Children of zygotes, which are children of launchers, which are children of the server."""
+    """The processes below a server that have no children of their own."""
     parents = {}
     for pid in children_of(server):
         text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
         parents[pid] = int(text.rpartition(")")[2].split()[1])
-    zygotes = {pid for pid, parent in parents.items() if parents.get(parent) == server}
-    return sum(parent in zygotes for parent in parents.values())
+    return sum(pid not in parents.values() for pid in parents)
 
 
 @pytest.mark.parametrize(("memory", "most"), [("64M", BURST), ("0", FLOOR)])
