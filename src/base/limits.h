@@ -192,6 +192,7 @@
 #define LIMIT_ZYGOTE_RENEWAL_MS_MAX 300000ULL /* reason is suspicion */
 #define LIMIT_ZYGOTES_MAX           3U      /* of an environment: one serves, one boots, one ends */
 #define LIMIT_ZYGOTE_LOG_LINES_MAX  1000U   /* of its standard error and its cells' */
+#define LIMIT_LINGERING_CELLS       8U      /* that may still be ending, or as many as may run */
 #define LIMIT_CELL_END_MS           2000ULL /* between its END and SIGKILL */
 #define LIMIT_CELL_OVERHEAD_BYTES   (256 * MIB) /* RLIMIT_DATA beyond guest memory and files */
 #define LIMIT_CELL_ADDRESS_BYTES    (64 * GIB)  /* RLIMIT_AS: a guest of 4 GiB and its files */

@@ -158,6 +158,10 @@ static void conclude(struct cell *cell, const struct run_end *how)
     if (how->end != NULL) {
         cell->environment->spare_deaths = 0;
     }
+    if (!cell->is_gone) {
+        cell->lingers = true;
+        pool->lingering_count++;
+    }
     run_finish(run, how);
     abandon(cell);
     timer_set(cell, LIMIT_CELL_END_MS);
@@ -214,6 +218,10 @@ void cell_gone(struct cell *cell, const int *wait_status, const char *breakage)
         return;
     }
     cell->is_gone = true;
+    if (cell->lingers) {
+        cell->pool->lingering_count--;
+        pool_settle_soon(cell->pool); /* a run may have waited for this */
+    }
     if (wait_status != NULL) {
         signal_look(cell, *wait_status);
     }

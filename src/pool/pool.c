@@ -44,9 +44,14 @@ static void end_all_queued(struct pool *pool, const struct environment *environm
 
 /* ---- Cells ----------------------------------------------------------------------------------- */
 
+/* A process whose run is over takes a processor until it ends, and one that was broken into need
+ * not end at once: so there are not many of these either. */
 static bool has_room(const struct pool *pool)
 {
-    return pool->state == POOL_OPEN && !pool->is_held && pool->running_count < pool->cells_max;
+    unsigned lingering_max =
+        pool->cells_max > LIMIT_LINGERING_CELLS ? pool->cells_max : LIMIT_LINGERING_CELLS;
+    return pool->state == POOL_OPEN && !pool->is_held && pool->running_count < pool->cells_max &&
+           pool->lingering_count < lingering_max;
 }
 
 /* Gives a run its cell. A request may be on its way before its cell is forked: the socket keeps it.

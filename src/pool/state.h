@@ -96,6 +96,7 @@ struct cell {
     bool is_cancelled;
     bool is_killed;
     bool is_gone; /* the process is reaped, or never was */
+    bool lingers; /* its run is over, and its process is not: counted by the pool */
     /* Commands that the control socket has not taken yet. */
     bool wants_interrupt;
     bool wants_kill;
@@ -321,8 +322,9 @@ struct pool {
     struct cell_list cells;
     unsigned spare_count; /* of all environments */
     unsigned running_count;
-    unsigned run_count;   /* whose `done` has not been called */
-    uint32_t cell_number; /* of the last cell made */
+    unsigned lingering_count; /* cells that linger */
+    unsigned run_count;       /* whose `done` has not been called */
+    uint32_t cell_number;     /* of the last cell made */
 
     struct queue queue;    /* of all environments */
     struct run_list ended; /* whose `done` is due */

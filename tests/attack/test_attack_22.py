@@ -68,7 +68,8 @@ def test_a_flood(tmp_path: Path, vitrine: Program) -> None:
             assert "busy" in answer["error"]["message"]
             assert "; try again after " in answer["error"]["message"]
             assert RETRY_MS_MIN <= answer["retry_after_ms"] <= RETRY_MS_MAX
-        assert CELLS_MAX / 2 <= cells_seen <= 2 * CELLS_MAX
+        # Those that run, at most as many that are still ending, and those that wait.
+        assert CELLS_MAX / 2 <= cells_seen <= 3 * CELLS_MAX
         assert rss_kib(target.pid) < before + 64 * 1024
         target.check_unharmed()
 

@@ -9,7 +9,8 @@
  *   limits BITS                  limits to report          junk-text      ill-formed UTF-8 in it
  *   end-process N                the cell's own process ends
  *   exit N | trap TEXT | silent | no-record | twice        other ends
- *   junk | more-after-end        forged frames             segv | abort | connect | open   crimes
+ *   junk | more-after-end        forged frames             stay-after-end  forged END, and no end
+ *                                                          segv | abort | connect | open   crimes
  *   ask TEXT | forge-ask TEXT    a question, and the answer; the same as a frame of its own making
  *   ask-and-print | ask-twice    forged: more behind a question
  *   need JSON | need-of N        ends with a need          environment    prints what it is made of
@@ -352,8 +353,13 @@ static void command_forge(struct guest *guest, const char *name, const char *tex
     struct buf frames;
     buf_init(&frames, LINE_MAX_BYTES);
     (void)wire_append_frame(&frames, WIRE_END, (struct span){0});
-    (void)wire_append_frame(&frames, WIRE_STDOUT, span_of("more"));
+    if (strcmp(name, "more-after-end") == 0) {
+        (void)wire_append_frame(&frames, WIRE_STDOUT, span_of("more"));
+    }
     (void)fd_write_full(CELL_FD, frames.base, frames.len);
+    if (strcmp(name, "stay-after-end") == 0) {
+        command_hang(guest, name, "");
+    }
 }
 
 /* Prints the status and the answer: its text when it is short, else its length. */
@@ -474,6 +480,7 @@ static const struct command {
     {"twice", command_end},
     {"junk", command_forge},
     {"more-after-end", command_forge},
+    {"stay-after-end", command_forge},
     {"ask", command_ask},
     {"forge-ask", command_forge_ask},
     {"ask-twice", command_forge_ask},

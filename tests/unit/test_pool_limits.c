@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "pool/state.h"
 #include "pool_fixture.h"
 #include "wire/wire.h"
 
@@ -243,18 +244,53 @@ static void value_stops_at_its_limit(void **state)
     pool_end();
 }
 
+/* Whoever broke out of the glass can say that a run is over and go on. */
+static void whose_process_stays_takes_room(void **state)
+{
+    (void)state;
+    static struct seen seen[LIMIT_LINGERING_CELLS];
+    cleanup_seen struct seen next;
+    struct run_request request = request_make("stay-after-end");
+    pool_start("ok", 1, 2);
+    for (unsigned i = 0; i < LIMIT_LINGERING_CELLS; i++) {
+        seen_init(&seen[i]);
+        run_start(&request, &seen[i]);
+    }
+    for (unsigned i = 0; i < LIMIT_LINGERING_CELLS; i++) {
+        loop_until(&seen[i].is_done);
+        seen_free(&seen[i]);
+    }
+    seen_init(&next);
+    request = request_make("print b");
+    run_start(&request, &next);
+    assert_in_range(pool->lingering_count, 0, LIMIT_LINGERING_CELLS);
+    assert_int_equal(next.run->is_queued, pool->lingering_count == LIMIT_LINGERING_CELLS);
+    loop_until(&next.is_done);
+    assert_text(&next.out, "b\n");
+    loop_for(LIMIT_CELL_END_MS + 500); /* by then they were killed */
+    assert_int_equal(pool->lingering_count, 0);
+    pool_end();
+}
+
 int main(int argc, char **argv)
 {
     if (is_cell(argc, argv)) {
         return be_cell(argc, argv);
     }
     const struct CMUnitTest tests[] = {
-        pool_test(cpu_limit_ends_a_program),   pool_test(waiting_costs_no_cpu_time),
-        pool_test(a_status_alone_is_no_limit), pool_test(limits_on_the_way_are_told),
-        pool_test(displays_come_in_order),     pool_test(more_displays_than_the_limit_are_a_breach),
-        pool_test(errors_keep_their_words),    pool_test(exceptions_that_limits_cause_are_limits),
-        pool_test(time_limit_interrupts),      pool_test(time_limit_kills_after_the_grace),
-        pool_test(output_stops_at_its_limit),  pool_test(value_stops_at_its_limit),
+        pool_test(whose_process_stays_takes_room),
+        pool_test(cpu_limit_ends_a_program),
+        pool_test(waiting_costs_no_cpu_time),
+        pool_test(a_status_alone_is_no_limit),
+        pool_test(limits_on_the_way_are_told),
+        pool_test(displays_come_in_order),
+        pool_test(more_displays_than_the_limit_are_a_breach),
+        pool_test(errors_keep_their_words),
+        pool_test(exceptions_that_limits_cause_are_limits),
+        pool_test(time_limit_interrupts),
+        pool_test(time_limit_kills_after_the_grace),
+        pool_test(output_stops_at_its_limit),
+        pool_test(value_stops_at_its_limit),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
