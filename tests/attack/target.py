@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from driver import Json, Program, RawServer, children_of
+from driver import Json, Program, RawServer, children_of, is_sanitized
 from glass import Glass
 from probe import guest_folder, probe_program
 from victim import is_ours
@@ -333,10 +333,14 @@ def parents_of(pids: set[int]) -> dict[int, int]:
 
 
 def generations(server: int) -> dict[str, list[int]]:
-    """What runs below a server: launchers, of each one zygote, and its cells."""
+    """What runs below a server: launchers, of each one zygote, and its cells.
+
+    A build under sanitizers has no jail, and so no launchers.
+    """
     parents = parents_of(children_of(server))
-    launchers = [pid for pid, parent in parents.items() if parent == server]
-    zygotes = [pid for pid, parent in parents.items() if parent in launchers]
+    children = [pid for pid, parent in parents.items() if parent == server]
+    launchers = [] if is_sanitized() else children
+    zygotes = [pid for pid, parent in parents.items() if parent in (launchers or [server])]
     cells = [pid for pid, parent in parents.items() if parent in zygotes]
     return {"launcher": launchers, "zygote": zygotes, "cell": cells}
 

@@ -7,7 +7,7 @@ open-files) in the result, and everything is freed when the run is over: the nex
 
 from __future__ import annotations
 
-from driver import Json, is_sanitized
+from driver import Json
 from soak import memory_kib
 from target import Target, generations
 
@@ -114,8 +114,7 @@ length
 
 def test_memory_is_given_back(shared: Target) -> None:
     """The zygote is none the larger for what its cells have written."""
-    below = generations(shared.pid)
-    [zygote] = below["launcher" if is_sanitized() else "zygote"]  # a bare one has no launcher
+    [zygote] = generations(shared.pid)["zygote"]
     before = memory_kib(zygote, "smaps_rollup", "Pss")
     for _ in range(20):
         attack(shared, "open('/tmp/a', 'wb').write(bytes(30 * MIB))")
