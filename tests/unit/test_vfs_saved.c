@@ -5,6 +5,8 @@
 
 #include "base/save.h"
 
+#define IMAGE_LINK "/lib64"
+
 static void save(struct vfs *vfs, struct saving *out)
 {
     struct err err;
@@ -73,6 +75,37 @@ static void what_was_written_comes_back(void **state)
     buf_free(&out.bytes);
 }
 
+/* Makes a list of one entry say that it is a directory, whatever it is. */
+static void claim_directory(struct saving *out, const char *path)
+{
+    static const uint32_t mode = VFS_S_IFDIR | 0700;
+    char *name = memmem(out->bytes.base, out->bytes.len, path, strlen(path));
+    assert_non_null(name);
+    memcpy(name + strlen(path), &mode, sizeof mode);
+}
+
+static void a_link_of_an_image_may_be_there_but_for_its_time(void **state)
+{
+    struct vfs *vfs = vfs_of(state);
+    struct saving out;
+    void *other;
+    struct err err;
+    struct vfs_stat stat;
+    const struct vfs_time mtime = {.kind = VFS_TIME_SET, .ns = 1234567890123456789};
+    assert_int_equal(vfs_utimens(vfs, CWD, s(IMAGE_LINK), mtime, mtime, VFS_AT_SYMLINK_NOFOLLOW),
+                     0);
+    save(vfs, &out);
+    assert_int_equal(load(buf_span(&out.bytes), &other, &err), 0);
+    assert_int_equal(vfs_stat(vfs_of(&other), CWD, s(IMAGE_LINK), VFS_AT_SYMLINK_NOFOLLOW, &stat),
+                     0);
+    assert_int_equal(stat.mtime_ns, mtime.ns);
+    tear_down(&other);
+    claim_directory(&out, IMAGE_LINK);
+    assert_int_equal(load(buf_span(&out.bytes), &other, &err), -1);
+    tear_down(&other);
+    buf_free(&out.bytes);
+}
+
 static void what_cannot_be_saved_is_refused(void **state)
 {
     struct vfs *vfs = vfs_of(state);
@@ -127,6 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         VFS_TEST(what_was_written_comes_back),
+        VFS_TEST(a_link_of_an_image_may_be_there_but_for_its_time),
         VFS_TEST(what_cannot_be_saved_is_refused),
         VFS_TEST(an_image_file_that_was_removed_is_refused),
         VFS_TEST(damaged_states_are_survived),

@@ -156,15 +156,35 @@ static int put_file(struct vfs *vfs, const struct saved *entry)
 }
 
 /* Directories can be written to until all is there. */
+static int put_dir(struct vfs *vfs, const struct saved *entry)
+{
+    struct vfs_stat stat;
+    const int status = vfs_mkdir(vfs, VFS_AT_FDCWD, entry->path, 0700);
+    return status == -GUEST_EEXIST &&
+                   vfs_stat(vfs, VFS_AT_FDCWD, entry->path, VFS_AT_SYMLINK_NOFOLLOW, &stat) == 0 &&
+                   (stat.mode & VFS_S_IFMT) == VFS_S_IFDIR
+               ? 0
+               : status;
+}
+
+/* One of an image is there already when its time alone was changed. */
+static int put_link(struct vfs *vfs, const struct saved *entry)
+{
+    char target[LIMIT_PATH_BYTES_MAX];
+    const int status = vfs_symlink(vfs, entry->contents, VFS_AT_FDCWD, entry->path);
+    if (status != -GUEST_EEXIST) {
+        return status;
+    }
+    const int64_t len = vfs_readlink(vfs, VFS_AT_FDCWD, entry->path, target, sizeof target);
+    return len >= 0 && span_equal((struct span){target, (size_t)len}, entry->contents) ? 0 : status;
+}
+
 static int put_back(struct vfs *vfs, const struct saved *entry)
 {
-    int status;
     switch (entry->mode & VFS_S_IFMT) {
-    case VFS_S_IFDIR:
-        status = vfs_mkdir(vfs, VFS_AT_FDCWD, entry->path, 0700);
-        return status == -GUEST_EEXIST ? 0 : status;
+    case VFS_S_IFDIR: return put_dir(vfs, entry);
     case VFS_S_IFREG: return put_file(vfs, entry);
-    case VFS_S_IFLNK: return vfs_symlink(vfs, entry->contents, VFS_AT_FDCWD, entry->path);
+    case VFS_S_IFLNK: return put_link(vfs, entry);
     default: return -GUEST_EINVAL;
     }
 }
