@@ -13,8 +13,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 
 import fetcher
 from driver import Program, is_sanitized
+from glass import Glass
 from probe import ProbeZygote
-from target import Target
+from target import Target, wait_until
 from victim import Victim
 
 # What is about the jail itself, or about memory: a build under sanitizers has another jail, whose
@@ -59,6 +60,20 @@ def victim(world: fetcher.World, vitrine: Program) -> Iterator[Victim]:
     with Victim(world, vitrine) as running:
         yield running
         running.check_unharmed()
+
+
+@pytest.fixture(params=["jailed"] if is_sanitized() else ["jailed", "bare"])
+def either_victim(
+    request: pytest.FixtureRequest, tmp_path: Path, world: fetcher.World, vitrine: Program
+) -> Iterator[Victim]:
+    """The same, and once more without the operating system's jail; see glass.py."""
+    glass = Glass(tmp_path) if request.param == "bare" else None
+    with Victim(world, vitrine, *(glass.options() if glass else ())) as running:
+        yield running
+        running.check_unharmed()
+    if glass:
+        wait_until(lambda: not glass.is_writing(), lambda: glass.trace)
+        assert glass.strange() == []
 
 
 @pytest.fixture(scope="module")

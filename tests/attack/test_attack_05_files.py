@@ -70,26 +70,26 @@ sorted(set(came))
 """
 
 
-def test_modules(victim: Victim) -> None:
+def test_modules(either_victim: Victim) -> None:
     every = [module.write() for module in (IMPORTED | ENDLESS_ONES).values()]
     every += [data for data in REFUSED.values() if len(data) < 10_000]
     files = [base64.b64encode(data).decode() for data in every]
-    message = victim.server.call_message(OPEN, files=files)
-    victim.server.send(message)
-    result = victim.wait(message["id"])
+    message = either_victim.server.call_message(OPEN, files=files)
+    either_victim.server.send(message)
+    result = either_victim.wait(message["id"])
     assert result["status"] == "success", result
     assert result["return_value"] == ["ImportError", "OSError"]
 
 
-def test_forged_records(victim: Victim) -> None:
+def test_forged_records(either_victim: Victim) -> None:
     module = Module(memory=64, table=2, functions={"PyInit_a": RETURN_ZERO, "answer": RETURN_ZERO})
-    victim.serve("demo", (FILENAME, wheel(Entry(b"demo/a.so", module.write()), tag=TAG)))
+    either_victim.serve("demo", (FILENAME, wheel(Entry(b"demo/a.so", module.write()), tag=TAG)))
     seen = set()
     for first in range(0, 200, 16):
-        message = victim.server.call_message(FORGE, first=first)
+        message = either_victim.server.call_message(FORGE, first=first)
         message["params"]["arguments"]["dependencies"] = ["demo"]
-        victim.server.send(message)
-        result = victim.wait(message["id"])
+        either_victim.server.send(message)
+        result = either_victim.wait(message["id"])
         assert result["status"] in ("success", "crash"), (first, result)
         seen |= set(result["return_value"] or [])
     assert "refused" in seen
