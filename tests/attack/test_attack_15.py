@@ -81,7 +81,9 @@ AT_ONCE = {
 def test_loops_in_c(shared: Target) -> None:
     codes = {name: f"print('before')\n{code}" for name, code in ENDLESS.items()}
     for name, result in shared.attack_all(codes).items():
-        assert (result["status"], result["limits"]) == ("limit", ["time"]), (name, result)
+        assert result["status"] == "limit", (name, result)
+        assert "time" in result["limits"], (name, result)
+        assert set(result["limits"]) <= {"time", "memory"}, (name, result)  # some grow as well
         assert result["stdout"] == "before\n", name
 
 
