@@ -6,16 +6,23 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Fills all of an error; the text may be added to. */
+__attribute__((format(printf, 3, 0))) static void fill(struct err *err, enum err_code code,
+                                                       const char *format, va_list args)
+{
+    err->code = code;
+    err->retry_after_ms = 0;
+    vsnprintf(err->text, sizeof err->text, format, args);
+}
+
 int err_set(struct err *err, enum err_code code, const char *format, ...)
 {
     if (err == NULL) {
         return -1;
     }
-    err->code = code;
-    err->retry_after_ms = 0;
     va_list args;
     va_start(args, format);
-    vsnprintf(err->text, sizeof err->text, format, args);
+    fill(err, code, format, args);
     va_end(args);
     return -1;
 }
@@ -26,11 +33,9 @@ int err_system(struct err *err, const char *format, ...)
     if (err == NULL) {
         return -1;
     }
-    err->code = ERR_SYSTEM;
-    err->retry_after_ms = 0;
     va_list args;
     va_start(args, format);
-    vsnprintf(err->text, sizeof err->text, format, args);
+    fill(err, ERR_SYSTEM, format, args);
     va_end(args);
     size_t used = strlen(err->text);
     snprintf(err->text + used, sizeof err->text - used, ": %s", strerror(saved));
@@ -42,12 +47,11 @@ int err_set_busy(struct err *err, uint64_t retry_after_ms, const char *format, .
     if (err == NULL) {
         return -1;
     }
-    err->code = ERR_BUSY;
-    err->retry_after_ms = retry_after_ms;
     va_list args;
     va_start(args, format);
-    vsnprintf(err->text, sizeof err->text, format, args);
+    fill(err, ERR_BUSY, format, args);
     va_end(args);
+    err->retry_after_ms = retry_after_ms;
     size_t used = strlen(err->text);
     if (retry_after_ms < 1000) {
         snprintf(err->text + used, sizeof err->text - used, "; try again after %" PRIu64 " ms",

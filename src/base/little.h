@@ -16,4 +16,9 @@ static inline uint32_t get_u32(const char *bytes)
     return get_u16(bytes) | (uint32_t)get_u16(bytes + 2) << 16;
 }
 
+static inline uint64_t get_u64(const char *bytes)
+{
+    return get_u32(bytes) | (uint64_t)get_u32(bytes + 4) << 32;
+}
+
 #endif

@@ -1,7 +1,6 @@
 #include "base/save.h"
 
-#include <endian.h>
-#include <string.h>
+#include "base/little.h"
 
 void save_u32(struct saving *saving, uint32_t value)
 {
@@ -38,24 +37,14 @@ static bool take(struct loading *loading, size_t len, const char **bytes)
 
 uint32_t load_u32(struct loading *loading)
 {
-    uint32_t value;
     const char *bytes;
-    if (!take(loading, sizeof value, &bytes)) {
-        return 0;
-    }
-    memcpy(&value, bytes, sizeof value);
-    return le32toh(value);
+    return take(loading, sizeof(uint32_t), &bytes) ? get_u32(bytes) : 0;
 }
 
 uint64_t load_u64(struct loading *loading)
 {
-    uint64_t value;
     const char *bytes;
-    if (!take(loading, sizeof value, &bytes)) {
-        return 0;
-    }
-    memcpy(&value, bytes, sizeof value);
-    return le64toh(value);
+    return take(loading, sizeof(uint64_t), &bytes) ? get_u64(bytes) : 0;
 }
 
 struct span load_bytes(struct loading *loading, size_t len_max)

@@ -204,6 +204,6 @@ int wire_get_u64(struct span value, uint64_t *out)
     if (value.len != 8) {
         return -1;
     }
-    *out = (uint64_t)get_u32(value.base) | (uint64_t)get_u32(value.base + 4) << 32;
+    *out = get_u64(value.base);
     return 0;
 }
