@@ -9,10 +9,10 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "cli/command.h"
-#include "cli/jail_line.h"
 #include "cli/parts.h"
 #include "cli/progress.h"
 #include "cli/terminal.h"
+#include "pool/jail_line.h"
 #include "result/render.h"
 #include "result/transcript.h"
 

@@ -1,6 +1,6 @@
 /* The line about the jail at the start of a command. Runs in `vitrine`. */
-#ifndef CLI_JAIL_LINE_H
-#define CLI_JAIL_LINE_H
+#ifndef POOL_JAIL_LINE_H
+#define POOL_JAIL_LINE_H
 
 #include "pool/jail.h"
 

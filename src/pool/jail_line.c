@@ -1,4 +1,4 @@
-#include "cli/jail_line.h"
+#include "pool/jail_line.h"
 
 #include "base/log.h"
 
