@@ -106,8 +106,9 @@ static void render(struct span text)
     transcript_free(&transcript);
 }
 
-static void drop_message(void *context, struct buf *message)
+static void drop_message(void *context, const struct mcp_message *about, struct buf *message)
 {
+    (void)about;
     (void)context;
     struct span value;
     MUST(jtext_check(buf_span(message), JTEXT_STRICT, &value, NULL) == 0);
@@ -115,8 +116,9 @@ static void drop_message(void *context, struct buf *message)
     buf_free(message);
 }
 
-static bool never_congested(void *context)
+static bool never_congested(void *context, void *route)
 {
+    (void)route;
     (void)context;
     return false;
 }
@@ -134,13 +136,16 @@ static void receive(uv_loop_t *loop, struct span text)
                                 .limits = run_limits_default()};
     struct mcp_events events = {
         .send = drop_message, .is_congested = never_congested, .idle = ignore_idle};
-    struct mcp_session *session = mcp_session_new(&config, &events);
+    struct mcp_client client = {.number = 0};
+    struct mcp_server *server;
+    MUST(mcp_server_new(&config, &server, NULL) == 0);
+    struct mcp_session *session = mcp_session_new(server, &client, &events);
     static const char batches[] =
         "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{"
         "\"protocolVersion\":\"2025-03-26\"}}";
-    mcp_session_receive(session, text);
-    mcp_session_receive(session, span_of(batches));
-    mcp_session_receive(session, text);
+    mcp_session_receive(session, text, NULL);
+    mcp_session_receive(session, span_of(batches), NULL);
+    mcp_session_receive(session, text, NULL);
     for (unsigned i = 0; i < fake_run_count; i++) {
         struct outcome outcome = {.status = OUTCOME_CRASH};
         fake_install(i, true);
@@ -150,6 +155,7 @@ static void receive(uv_loop_t *loop, struct span text)
     }
     uv_run(loop, UV_RUN_DEFAULT);
     mcp_session_free(session);
+    mcp_server_free(server);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)

@@ -144,6 +144,7 @@
 #define LIMIT_JSON_NUMBER_CHARS_MAX 4300U    /* what Python's int() takes */
 #define LIMIT_REQUEST_ID_CHARS_MAX  1024U    /* of a JSON-RPC id as it is written */
 #define LIMIT_BATCH_MESSAGES_MAX    64U      /* protocol 2025-03-26 */
+#define LIMIT_PRINCIPAL_BYTES_MAX   1024U    /* the name of who is authenticated */
 #define LIMIT_RESPONSE_BYTES_MAX    (256 * MIB)
 #define LIMIT_WRITE_QUEUE_BYTES_MAX (64 * MIB) /* past it: no reading, no log, no new run */
 #define LIMIT_OUTPUT_WATCH_MS       10ULL      /* then: whether the client is still there */

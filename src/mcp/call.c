@@ -14,8 +14,8 @@ enum { PROGRESS_INTERVAL_MS = 1000 };
 struct mcp_call {
     struct mcp_session *session;
     struct mcp_call *next;
-    struct mcp_call **link; /* what points to this one */
-    struct mcp_batch *batch;
+    struct mcp_call **link;        /* what points to this one */
+    struct mcp_delivery *delivery; /* held */
     enum mcp_era era;
     enum mcp_level level;
     struct buf id;             /* JSON text */
@@ -29,21 +29,24 @@ struct mcp_call {
     struct transcript transcript;
 };
 
+static const struct mcp_config *config_of(const struct mcp_call *call)
+{
+    return &call->session->server->config;
+}
+
 static void send_notification(struct mcp_call *call, struct buf *message, int failed)
 {
-    struct mcp_session *session = call->session;
     if (failed != 0) {
         log_warning("a notification was dropped: out of memory");
         buf_free(message);
         return;
     }
-    session->events.send(session->events.context, message);
+    delivery_send(call->delivery, MCP_NOTIFICATION, message);
 }
 
 static bool may_notify(const struct mcp_call *call)
 {
-    return !call->is_cancelled &&
-           !call->session->events.is_congested(call->session->events.context);
+    return !call->is_cancelled && !delivery_is_congested(call->delivery);
 }
 
 static const char log_head[] =
@@ -100,7 +103,7 @@ static void on_progress(uv_timer_t *timer)
                                                                   : ",\"message\":\"running\"");
     } else {
         failed |= buf_append_format(&message, ",\"total\":%.3f",
-                                    (double)call->session->config.limits.wall_ms / 1e3);
+                                    (double)config_of(call)->limits.wall_ms / 1e3);
     }
     failed |= buf_append_text(&message, "}}");
     send_notification(call, &message, failed);
@@ -142,9 +145,10 @@ static void end_call(struct mcp_call *call)
         call->next->link = call->link;
     }
     uv_close((uv_handle_t *)&call->progress_timer, free_call);
-    if (--session->call_count == 0) {
+    if (--session->call_count == 0 && !session->is_freed && session->events.idle != NULL) {
         session->events.idle(session->events.context);
     }
+    delivery_release(call->delivery);
 }
 
 static int append_result(struct buf *out, const struct mcp_call *call,
@@ -154,8 +158,8 @@ static int append_result(struct buf *out, const struct mcp_call *call,
     cleanup_buf struct buf text;
     buf_init(&text, out->bytes_max);
     result_open(&result, outcome, &call->transcript);
-    if (result_append_text(&text, call->session->config.return_mode, &result) != 0 ||
-        session_append_result_head(out, call->era, buf_span(&call->id), true) != 0 ||
+    if (result_append_text(&text, config_of(call)->return_mode, &result) != 0 ||
+        result_append_head(out, call->era, buf_span(&call->id), true) != 0 ||
         buf_append_text(out, "\"content\":[{\"type\":\"text\",\"text\":") != 0 ||
         jtext_append_string(out, buf_span(&text)) != 0 || buf_append_text(out, "}]") != 0) {
         return -1;
@@ -177,21 +181,19 @@ static void answer_call(struct mcp_call *call, const struct outcome *outcome)
         send_log(call, LEVEL_ERROR, outcome->error_message);
     }
     if (append_result(&message, call, outcome) == 0) {
-        session_answer(call->session, call->batch, &message);
+        delivery_answer(call->delivery, &message);
         return;
     }
     buf_free(&message);
-    session_answer_error(call->session, call->batch, buf_span(&call->id), RPC_INTERNAL_ERROR,
-                         "The result is too large; run the server with a lower --output-limit",
-                         (struct span){NULL, 0});
+    delivery_answer_error(call->delivery, buf_span(&call->id), RPC_INTERNAL_ERROR, 200,
+                          "The result is too large; run the server with a lower --output-limit",
+                          (struct span){NULL, 0});
 }
 
 static void on_done(void *context, const struct outcome *outcome)
 {
     struct mcp_call *call = context;
-    if (call->is_cancelled) {
-        session_release_batch(call->session, call->batch);
-    } else {
+    if (!call->is_cancelled) {
         answer_call(call, outcome);
     }
     end_call(call);
@@ -208,8 +210,9 @@ static void answer_refused(struct mcp_call *call, const struct err *err)
     end_call(call);
 }
 
-static struct mcp_call *new_call(struct mcp_session *session, const struct mcp_request *request)
+static struct mcp_call *new_call(const struct mcp_request *request)
 {
+    struct mcp_session *session = request->session;
     struct mcp_call *call = calloc(1, sizeof *call);
     if (call == NULL) {
         return NULL;
@@ -217,13 +220,13 @@ static struct mcp_call *new_call(struct mcp_session *session, const struct mcp_r
     struct span id = request->rpc.id;
     struct span token = request->progress_token;
     call->session = session;
-    call->batch = request->batch;
+    call->delivery = request->delivery;
     call->era = request->era;
     call->level = request->level;
     buf_init(&call->id, LIMIT_REQUEST_ID_CHARS_MAX);
     buf_init(&call->progress_token, LIMIT_REQUEST_ID_CHARS_MAX);
     transcript_init(&call->transcript,
-                    session->config.limits.output_bytes + LIMIT_OUTPUT_FRAME_BYTES_MAX);
+                    session->server->config.limits.output_bytes + LIMIT_OUTPUT_FRAME_BYTES_MAX);
     if (buf_append(&call->id, id.base, id.len) != 0 ||
         buf_append(&call->progress_token, token.base, token.len) != 0) {
         buf_free(&call->id);
@@ -233,13 +236,15 @@ static struct mcp_call *new_call(struct mcp_session *session, const struct mcp_r
     call->transcript.line = on_line;
     call->transcript.context = call;
     call->started_us = clock_monotonic_us();
-    uv_timer_init(session->config.loop, &call->progress_timer);
+    uv_timer_init(session->server->config.loop, &call->progress_timer);
     call->progress_timer.data = call;
     return call;
 }
 
-static void link_call(struct mcp_session *session, struct mcp_call *call)
+static void link_call(struct mcp_call *call)
 {
+    struct mcp_session *session = call->session;
+    delivery_hold(call->delivery);
     call->next = session->calls;
     call->link = &session->calls;
     if (call->next != NULL) {
@@ -251,7 +256,7 @@ static void link_call(struct mcp_session *session, struct mcp_call *call)
 
 static void run_call(struct mcp_call *call, const struct tool_arguments *arguments)
 {
-    const struct mcp_config *config = &call->session->config;
+    const struct mcp_config *config = config_of(call);
     struct err err;
     struct run_request request = {
         .code = buf_span(&arguments->code),
@@ -260,7 +265,7 @@ static void run_call(struct mcp_call *call, const struct tool_arguments *argumen
         .want_value = true,
         .dependencies = arguments->dependency_count == 0 ? NULL : arguments->dependencies,
         .limits = config->limits,
-        .client = config->client};
+        .client = call->session->client_number};
     struct packages_events events = {.context = call,
                                      .output = on_output,
                                      .log = on_log,
@@ -275,54 +280,47 @@ static void run_call(struct mcp_call *call, const struct tool_arguments *argumen
     }
 }
 
-static void refuse(struct mcp_session *session, const struct mcp_request *request,
-                   enum rpc_code code, const char *text)
-{
-    session_answer_error(session, request->batch, request->rpc.id, code, text,
-                         (struct span){NULL, 0});
-}
-
 /* Whether the request names our tool and has its arguments in an object; else answers it. */
-static bool find_tool(struct mcp_session *session, const struct mcp_request *request,
-                      struct span *arguments)
+static bool find_tool(const struct mcp_request *request, struct span *arguments)
 {
     struct span name;
     *arguments = (struct span){NULL, 0};
     if (!jtext_find(request->rpc.params, "name", &name) || jtext_type(name) != JTEXT_STRING) {
-        refuse(session, request, RPC_INVALID_PARAMS, "name must be a string");
+        request_refuse(request, RPC_INVALID_PARAMS, "name must be a string");
         return false;
     }
     if (!jtext_string_is(name, tool_name)) {
         char text[160];
         int shown = name.len > 100 ? 100 : (int)name.len;
         snprintf(text, sizeof text, "Unknown tool: %.*s", shown, name.base);
-        refuse(session, request, RPC_INVALID_PARAMS, text);
+        request_refuse(request, RPC_INVALID_PARAMS, text);
         return false;
     }
     if (jtext_find(request->rpc.params, "arguments", arguments) &&
         jtext_type(*arguments) != JTEXT_OBJECT) {
-        refuse(session, request, RPC_INVALID_PARAMS, "arguments must be an object");
+        request_refuse(request, RPC_INVALID_PARAMS, "arguments must be an object");
         return false;
     }
     return true;
 }
 
-void call_start(struct mcp_session *session, const struct mcp_request *request)
+void call_start(const struct mcp_request *request)
 {
     struct span members;
     struct tool_arguments arguments;
     struct err err;
-    if (!find_tool(session, request, &members)) {
+    if (!find_tool(request, &members)) {
         return;
     }
-    int failed = tool_read_arguments(members, session->config.installs, &arguments, &err);
+    int failed =
+        tool_read_arguments(members, request->session->server->config.installs, &arguments, &err);
     struct mcp_call *call = NULL;
     if (failed != 0 && request->era < ERA_2025_11_25) {
-        refuse(session, request, RPC_INVALID_PARAMS, err.text);
-    } else if ((call = new_call(session, request)) == NULL) {
-        refuse(session, request, RPC_INTERNAL_ERROR, "Out of memory");
+        request_refuse(request, RPC_INVALID_PARAMS, err.text);
+    } else if ((call = new_call(request)) == NULL) {
+        request_refuse(request, RPC_INTERNAL_ERROR, "Out of memory");
     } else {
-        link_call(session, call);
+        link_call(call);
         if (failed != 0) {
             answer_refused(call, &err); /* the model reads it, and can do better */
         } else {
@@ -352,6 +350,17 @@ static void cancel(struct mcp_call *call)
     if (!call->is_cancelled) {
         call->is_cancelled = true;
         packages_run_cancel(call->run);
+    }
+}
+
+void call_cancel_of(struct mcp_session *session, const struct mcp_delivery *delivery)
+{
+    struct mcp_call *next;
+    for (struct mcp_call *call = session->calls; call != NULL; call = next) {
+        next = call->next;
+        if (call->delivery == delivery) {
+            cancel(call);
+        }
     }
 }
 

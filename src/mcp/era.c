@@ -30,6 +30,17 @@ bool era_from_string(struct span version, enum mcp_era *out)
     return false;
 }
 
+bool era_from_text(struct span version, enum mcp_era *out)
+{
+    for (int i = 0; i <= ERA_LATEST; i++) {
+        if (span_equal(version, span_of(era_names[i]))) {
+            *out = (enum mcp_era)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *level_name(enum mcp_level level)
 {
     return level_names[level];

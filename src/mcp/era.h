@@ -32,6 +32,9 @@ static inline bool era_is_modern(enum mcp_era era)
     return era >= ERA_FIRST_MODERN;
 }
 
+/* The same for text. */
+bool era_from_text(struct span version, enum mcp_era *out);
+
 /* The modern revisions as a JSON array, for server/discover and for error -32022. */
 extern const char era_modern_json[];
 

@@ -25,7 +25,8 @@ struct envelope {
     struct span id;
     struct span method;
     struct span params;
-    bool is_answer;
+    struct span result;
+    struct span error;
 };
 
 static void read_members(struct span value, struct envelope *out)
@@ -42,8 +43,10 @@ static void read_members(struct span value, struct envelope *out)
             out->method = member;
         } else if (jtext_string_is(key, "params")) {
             out->params = member;
-        } else if (jtext_string_is(key, "result") || jtext_string_is(key, "error")) {
-            out->is_answer = true;
+        } else if (jtext_string_is(key, "result")) {
+            out->result = member;
+        } else if (jtext_string_is(key, "error")) {
+            out->error = member;
         }
     }
 }
@@ -72,7 +75,9 @@ int rpc_read(struct span value, struct rpc_message *out, struct err *err)
         !jtext_string_is(e.version, "2.0")) {
         return refuse(RPC_INVALID_REQUEST, err, "jsonrpc must be \"2.0\"");
     }
-    if (e.method.len == 0 && e.is_answer) {
+    if (e.method.len == 0 && (e.result.len > 0 || e.error.len > 0)) {
+        out->result = e.result;
+        out->error = e.error;
         out->kind = RPC_RESPONSE;
         return 0;
     }

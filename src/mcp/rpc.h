@@ -20,7 +20,10 @@ enum rpc_code {
     RPC_METHOD_NOT_FOUND = -32601,
     RPC_INVALID_PARAMS = -32602,
     RPC_INTERNAL_ERROR = -32603,
-    RPC_UNSUPPORTED_VERSION = -32022, /* MCP 2026-07-28, basic/versioning */
+    /* MCP 2026-07-28, basic/index, "Error Codes" */
+    RPC_HEADER_MISMATCH = -32020,
+    RPC_MISSING_CAPABILITY = -32021,
+    RPC_UNSUPPORTED_VERSION = -32022,
 };
 
 enum rpc_kind { RPC_REQUEST, RPC_NOTIFICATION, RPC_RESPONSE };
@@ -31,6 +34,8 @@ struct rpc_message {
     struct span id;
     struct span method; /* with its quotes */
     struct span params; /* an object */
+    struct span result; /* of a response */
+    struct span error;
 };
 
 /*

@@ -1,5 +1,6 @@
 #include "mcp/session.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,36 +8,54 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "mcp/internal.h"
-#include "mcp/tool.h"
 
-#define META "io.modelcontextprotocol/"
-
-/* How long a client may keep our lists: they change only with the program. */
-enum { LIST_TTL_MS = 3600000 };
-
-static const char server_info[] = "{\"name\":\"vitrine\",\"version\":\"" VITRINE_VERSION "\"}";
-static const char server_info_titled[] =
-    "{\"name\":\"vitrine\",\"title\":\"Vitrine\",\"version\":\"" VITRINE_VERSION "\"}";
-static const char capabilities[] = "{\"logging\":{},\"tools\":{\"listChanged\":false}}";
-static const char instructions[] =
-    "Call the \\\"run_python_code\\\" tool with the Python code to run.";
-
-struct mcp_session *mcp_session_new(const struct mcp_config *config,
+struct mcp_session *mcp_session_new(struct mcp_server *server, const struct mcp_client *client,
                                     const struct mcp_events *events)
 {
     struct mcp_session *session = calloc(1, sizeof *session);
-    if (session != NULL) {
-        session->config = *config;
-        session->events = *events;
-        session->era = ERA_LATEST_LEGACY;
-        session->level = LEVEL_SILENT;
+    if (session == NULL) {
+        return NULL;
     }
+    buf_init(&session->principal, LIMIT_PRINCIPAL_BYTES_MAX);
+    if (buf_append(&session->principal, client->principal.base, client->principal.len) != 0) {
+        free(session);
+        return NULL;
+    }
+    session->server = server;
+    session->client_number = client->number;
+    session->events = *events;
+    session->era = ERA_LATEST_LEGACY;
+    session->level = LEVEL_SILENT;
+    TAILQ_INIT(&session->deliveries);
+    TAILQ_INSERT_TAIL(&server->sessions, session, link);
     return session;
+}
+
+static void enter(struct mcp_session *session)
+{
+    session->entered++;
+}
+
+/* The session may be gone afterwards. */
+static void leave(struct mcp_session *session)
+{
+    if (--session->entered == 0 && session->is_freed && TAILQ_EMPTY(&session->deliveries)) {
+        TAILQ_REMOVE(&session->server->sessions, session, link);
+        buf_free(&session->principal);
+        free(session);
+    }
 }
 
 void mcp_session_free(struct mcp_session *session)
 {
-    free(session);
+    if (session == NULL) {
+        return;
+    }
+    assert(!session->is_freed);
+    enter(session);
+    session->is_freed = true;
+    mcp_session_cancel_all(session);
+    leave(session);
 }
 
 unsigned mcp_session_running(const struct mcp_session *session)
@@ -44,301 +63,132 @@ unsigned mcp_session_running(const struct mcp_session *session)
     return session->call_count;
 }
 
-void session_release_batch(struct mcp_session *session, struct mcp_batch *batch)
+bool mcp_session_is_initialized(const struct mcp_session *session, enum mcp_era *era)
 {
-    if (batch == NULL || --batch->open > 0) {
-        return;
-    }
-    if (batch->answers.len > 0 && buf_append_char(&batch->answers, ']') == 0) {
-        session->events.send(session->events.context, &batch->answers);
-    }
-    buf_free(&batch->answers);
-    free(batch);
+    *era = session->era;
+    return session->is_initialized;
 }
 
-void session_answer(struct mcp_session *session, struct mcp_batch *batch, struct buf *message)
+/* Held once by the caller. NULL without memory. */
+static struct mcp_delivery *new_delivery(struct mcp_session *session, void *route)
 {
-    if (batch == NULL) {
-        session->events.send(session->events.context, message);
+    struct mcp_delivery *delivery = calloc(1, sizeof *delivery);
+    if (delivery != NULL) {
+        delivery->session = session;
+        delivery->route = route;
+        delivery->open = 1;
+        buf_init(&delivery->answers, LIMIT_RESPONSE_BYTES_MAX);
+        TAILQ_INSERT_TAIL(&session->deliveries, delivery, link);
+    }
+    return delivery;
+}
+
+void delivery_hold(struct mcp_delivery *delivery)
+{
+    delivery->open++;
+}
+
+static void send_now(struct mcp_delivery *delivery, const struct mcp_message *about,
+                     struct buf *message)
+{
+    struct mcp_session *session = delivery->session;
+    if (session->is_freed || delivery->has_left) {
+        buf_free(message);
         return;
     }
-    size_t before = batch->answers.len;
-    if (buf_append_char(&batch->answers, before == 0 ? '[' : ',') != 0 ||
-        buf_append(&batch->answers, message->base, message->len) != 0) {
-        batch->answers.len = before;
+    session->events.send(session->events.context, about, message);
+}
+
+void delivery_release(struct mcp_delivery *delivery)
+{
+    struct mcp_session *session = delivery->session;
+    if (--delivery->open > 0) {
+        return;
+    }
+    enter(session);
+    if (delivery->answers.len > 0 && buf_append_char(&delivery->answers, ']') == 0) {
+        struct mcp_message about = {
+            .kind = MCP_ANSWER, .route = delivery->route, .http_status = 200};
+        send_now(delivery, &about, &delivery->answers);
+    }
+    TAILQ_REMOVE(&session->deliveries, delivery, link);
+    if (delivery->route != NULL && !delivery->has_left && !session->is_freed &&
+        session->events.settled != NULL) {
+        session->events.settled(session->events.context, delivery->route);
+    }
+    buf_free(&delivery->answers);
+    free(delivery);
+    leave(session);
+}
+
+bool delivery_is_congested(const struct mcp_delivery *delivery)
+{
+    const struct mcp_session *session = delivery->session;
+    return session->is_freed || delivery->has_left ||
+           session->events.is_congested(session->events.context, delivery->route);
+}
+
+void delivery_send(struct mcp_delivery *delivery, enum mcp_sent kind, struct buf *message)
+{
+    struct mcp_message about = {.kind = kind, .route = delivery->route, .http_status = 200};
+    send_now(delivery, &about, message);
+}
+
+static void answer(struct mcp_delivery *delivery, int code, int http_status, struct buf *message)
+{
+    if (!delivery->is_batch) {
+        struct mcp_message about = {.kind = MCP_ANSWER,
+                                    .route = delivery->route,
+                                    .error_code = code,
+                                    .http_status = http_status};
+        send_now(delivery, &about, message);
+        return;
+    }
+    size_t before = delivery->answers.len;
+    if (buf_append_char(&delivery->answers, before == 0 ? '[' : ',') != 0 ||
+        buf_append(&delivery->answers, message->base, message->len) != 0) {
+        delivery->answers.len = before;
         log_warning("an answer did not fit into its batch and was dropped");
     }
     buf_free(message);
-    session_release_batch(session, batch);
 }
 
-void session_answer_error(struct mcp_session *session, struct mcp_batch *batch, struct span id,
-                          int code, const char *text, struct span data)
+void delivery_answer(struct mcp_delivery *delivery, struct buf *message)
+{
+    answer(delivery, 0, 200, message);
+}
+
+void delivery_answer_error(struct mcp_delivery *delivery, struct span id, int code, int http_status,
+                           const char *text, struct span data)
 {
     struct buf message;
     buf_init(&message, LIMIT_RESPONSE_BYTES_MAX);
     if (rpc_append_error(&message, id, code, text, data) != 0) {
         log_error("out of memory");
         buf_free(&message);
-        session_release_batch(session, batch);
         return;
     }
-    session_answer(session, batch, &message);
+    answer(delivery, code, http_status, &message);
 }
 
-static void refuse(struct mcp_session *session, const struct mcp_request *request, int code,
-                   const char *text)
-{
-    session_answer_error(session, request->batch, request->rpc.id, code, text,
-                         (struct span){NULL, 0});
-}
-
-int session_append_result_head(struct buf *out, enum mcp_era era, struct span id, bool has_more)
-{
-    if (rpc_append_result_head(out, id) != 0) {
-        return -1;
-    }
-    if (!era_is_modern(era)) {
-        return buf_append_char(out, '{');
-    }
-    return buf_append_format(out,
-                             "{\"resultType\":\"complete\",\"_meta\":{\"" META "serverInfo\":%s}%s",
-                             server_info_titled, has_more ? "," : "");
-}
-
-/* Answers with a result of these members: JSON text, without braces. */
-static void answer_members(struct mcp_session *session, const struct mcp_request *request,
-                           const char *members)
-{
-    struct buf message;
-    buf_init(&message, LIMIT_RESPONSE_BYTES_MAX);
-    if (session_append_result_head(&message, request->era, request->rpc.id, *members != '\0') !=
-            0 ||
-        buf_append_text(&message, members) != 0 || buf_append_text(&message, "}}") != 0) {
-        buf_free(&message);
-        refuse(session, request, RPC_INTERNAL_ERROR, "Out of memory");
-        return;
-    }
-    session_answer(session, request->batch, &message);
-}
-
-static void answer_members_buf(struct mcp_session *session, const struct mcp_request *request,
-                               struct buf *members, int failed)
-{
-    if (failed != 0 || buf_append_char(members, '\0') != 0) {
-        refuse(session, request, RPC_INTERNAL_ERROR, "Out of memory");
-    } else {
-        answer_members(session, request, members->base);
-    }
-    buf_free(members);
-}
-
-/* A revision we do not know is answered with the latest that has this handshake. */
-static void handle_initialize(struct mcp_session *session, const struct mcp_request *request)
-{
-    struct span version;
-    enum mcp_era era;
-    if (!jtext_find(request->rpc.params, "protocolVersion", &version) ||
-        jtext_type(version) != JTEXT_STRING) {
-        refuse(session, request, RPC_INVALID_PARAMS, "protocolVersion must be a string");
-        return;
-    }
-    if (!era_from_string(version, &era) || era_is_modern(era)) {
-        era = ERA_LATEST_LEGACY;
-    }
-    session->era = era;
-    struct buf members;
-    buf_init(&members, 64 * KIB);
-    int failed = buf_append_format(
-        &members, "\"protocolVersion\":\"%s\",\"capabilities\":%s,\"serverInfo\":%s", era_name(era),
-        capabilities, era >= ERA_2025_06_18 ? server_info_titled : server_info);
-    failed |= buf_append_format(&members, ",\"instructions\":\"%s\"", instructions);
-    answer_members_buf(session, request, &members, failed);
-}
-
-static void handle_discover(struct mcp_session *session, const struct mcp_request *request)
-{
-    struct buf members;
-    buf_init(&members, 64 * KIB);
-    int failed =
-        buf_append_format(&members,
-                          "\"supportedVersions\":%s,\"capabilities\":%s,\"instructions\":\"%s\","
-                          "\"ttlMs\":%d,\"cacheScope\":\"public\"",
-                          era_modern_json, capabilities, instructions, LIST_TTL_MS);
-    answer_members_buf(session, request, &members, failed);
-}
-
-static void handle_ping(struct mcp_session *session, const struct mcp_request *request)
-{
-    answer_members(session, request, "");
-}
-
-static void handle_set_level(struct mcp_session *session, const struct mcp_request *request)
-{
-    struct span level = {NULL, 0};
-    jtext_find(request->rpc.params, "level", &level);
-    if (!level_from_value(level, &session->level)) {
-        refuse(session, request, RPC_INVALID_PARAMS,
-               "level must be debug, info, notice, warning, error, critical, alert or emergency");
-        return;
-    }
-    answer_members(session, request, "");
-}
-
-static void handle_list_tools(struct mcp_session *session, const struct mcp_request *request)
-{
-    struct span cursor;
-    if (jtext_find(request->rpc.params, "cursor", &cursor)) {
-        refuse(session, request, RPC_INVALID_PARAMS, "There is no such page; all is on the first");
-        return;
-    }
-    struct buf members;
-    buf_init(&members, 64 * KIB);
-    int failed = buf_append_text(&members, "\"tools\":[");
-    failed |= tool_append_definition(&members, request->era, &session->config.limits,
-                                     session->config.installs);
-    failed |= buf_append_char(&members, ']');
-    if (era_is_modern(request->era)) {
-        failed |=
-            buf_append_format(&members, ",\"ttlMs\":%d,\"cacheScope\":\"public\"", LIST_TTL_MS);
-    }
-    answer_members_buf(session, request, &members, failed);
-}
-
-/* The methods, and the revisions that have them. */
-static const struct method {
-    const char *name;
-    enum mcp_era first;
-    enum mcp_era last;
-    void (*handle)(struct mcp_session *session, const struct mcp_request *request);
-} methods[] = {
-    {"initialize", ERA_2024_11_05, ERA_LATEST_LEGACY, handle_initialize},
-    {"ping", ERA_2024_11_05, ERA_LATEST_LEGACY, handle_ping},
-    {"logging/setLevel", ERA_2024_11_05, ERA_LATEST_LEGACY, handle_set_level},
-    {"server/discover", ERA_FIRST_MODERN, ERA_LATEST, handle_discover},
-    {"tools/list", ERA_2024_11_05, ERA_LATEST, handle_list_tools},
-    {"tools/call", ERA_2024_11_05, ERA_LATEST, call_start},
-};
-
-/* The rules of 2026-07-28, basic/index, for params._meta. 0 when the request may be served. */
-static int read_modern_meta(struct mcp_session *session, struct mcp_request *request,
-                            struct span meta, struct span version)
-{
-    struct span value;
-    if (jtext_type(version) != JTEXT_STRING) {
-        refuse(session, request, RPC_INVALID_PARAMS, META "protocolVersion must be a string");
-        return -1;
-    }
-    if (!era_from_string(version, &request->era) || !era_is_modern(request->era)) {
-        cleanup_buf struct buf data;
-        buf_init(&data, LIMIT_MESSAGE_BYTES_MAX);
-        buf_append_format(&data, "{\"supported\":%s,\"requested\":", era_modern_json);
-        if (jtext_append_compact(&data, version) == 0 && buf_append_char(&data, '}') == 0) {
-            session_answer_error(session, request->batch, request->rpc.id, RPC_UNSUPPORTED_VERSION,
-                                 "Unsupported protocol version", buf_span(&data));
-        } else {
-            refuse(session, request, RPC_INTERNAL_ERROR, "Out of memory");
-        }
-        return -1;
-    }
-    if (!jtext_find(meta, META "clientCapabilities", &value) || jtext_type(value) != JTEXT_OBJECT) {
-        refuse(session, request, RPC_INVALID_PARAMS, META "clientCapabilities must be an object");
-        return -1;
-    }
-    request->level = LEVEL_SILENT;
-    if (jtext_find(meta, META "logLevel", &value) && !level_from_value(value, &request->level)) {
-        refuse(session, request, RPC_INVALID_PARAMS, META "logLevel is no log level");
-        return -1;
-    }
-    return 0;
-}
-
-static int read_meta(struct mcp_session *session, struct mcp_request *request)
-{
-    struct span meta;
-    struct span value;
-    if (!jtext_find(request->rpc.params, "_meta", &meta)) {
-        return 0;
-    }
-    if (jtext_type(meta) != JTEXT_OBJECT) {
-        refuse(session, request, RPC_INVALID_PARAMS, "_meta must be an object");
-        return -1;
-    }
-    if (jtext_find(meta, "progressToken", &value) && rpc_id_is_valid(value)) {
-        request->progress_token = value;
-    }
-    if (jtext_find(meta, META "protocolVersion", &value)) {
-        return read_modern_meta(session, request, meta, value);
-    }
-    return 0;
-}
-
-static void handle_request(struct mcp_session *session, struct mcp_request *request)
-{
-    if (read_meta(session, request) != 0) {
-        return;
-    }
-    if (call_is_running(session, request->rpc.id)) {
-        refuse(session, request, RPC_INVALID_REQUEST, "A request with this id is still running");
-        return;
-    }
-    bool is_known = false;
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        const struct method *method = &methods[i];
-        if (!jtext_string_is(request->rpc.method, method->name)) {
-            continue;
-        }
-        if (request->era >= method->first && request->era <= method->last) {
-            method->handle(session, request);
-            return;
-        }
-        is_known = true;
-    }
-    if (is_known && jtext_string_is(request->rpc.method, "server/discover")) {
-        refuse(session, request, RPC_INVALID_PARAMS,
-               "params._meta must name " META "protocolVersion");
-        return;
-    }
-    refuse(session, request, RPC_METHOD_NOT_FOUND,
-           is_known ? "This protocol version has no such method" : "Method not found");
-}
-
-static void handle_notification(struct mcp_session *session, const struct rpc_message *rpc)
-{
-    struct span id;
-    if (jtext_string_is(rpc->method, "notifications/cancelled") &&
-        jtext_find(rpc->params, "requestId", &id)) {
-        call_cancel(session, id);
-    }
-}
-
-static void handle_message(struct mcp_session *session, struct span value, struct mcp_batch *batch)
-{
-    struct err err;
-    struct mcp_request request = {.era = session->era, .level = session->level, .batch = batch};
-    int code = rpc_read(value, &request.rpc, &err);
-    bool is_request = code != 0 || request.rpc.kind == RPC_REQUEST;
-    if (batch != NULL && is_request) {
-        batch->open++;
-    }
-    if (code == RPC_INVALID_PARAMS && request.rpc.kind == RPC_NOTIFICATION) {
-        session_release_batch(session, batch); /* a notification is never answered */
-    } else if (code != 0) {
-        refuse(session, &request, code, err.text);
-    } else if (request.rpc.kind == RPC_REQUEST) {
-        handle_request(session, &request);
-    } else if (request.rpc.kind == RPC_NOTIFICATION) {
-        handle_notification(session, &request.rpc);
-    }
-}
-
-static void refuse_message(struct mcp_session *session, int code, const char *text)
+static void refuse_message(struct mcp_delivery *delivery, int code, const char *text)
 {
     struct span none = {NULL, 0};
-    session_answer_error(session, NULL, none, code, text, none);
+    delivery_answer_error(delivery, none, code, 400, text, none);
 }
 
-static void handle_batch(struct mcp_session *session, struct span value)
+/* Only one revision has batches. Over HTTP a client may use it without a session. */
+static bool has_batches(const struct mcp_session *session, const struct mcp_envelope *envelope)
+{
+    if (session->is_initialized || !envelope->is_http) {
+        return session->era == ERA_2025_03_26;
+    }
+    return envelope->protocol_version.base == NULL ||
+           span_equal(envelope->protocol_version, span_of(era_name(ERA_2025_03_26)));
+}
+
+static void receive_batch(struct mcp_session *session, struct mcp_delivery *delivery,
+                          const struct mcp_envelope *envelope, struct span value)
 {
     struct span key;
     struct span item;
@@ -347,49 +197,94 @@ static void handle_batch(struct mcp_session *session, struct span value)
     while (jtext_next(&cursor, &key, &item)) {
         count++;
     }
-    if (session->era != ERA_2025_03_26) {
-        refuse_message(session, RPC_INVALID_REQUEST,
-                       "Only protocol version 2025-03-26 has batches; send one message a line");
+    if (!has_batches(session, envelope)) {
+        refuse_message(delivery, RPC_INVALID_REQUEST,
+                       "Only protocol version 2025-03-26 has batches; send one message at a time");
         return;
     }
     if (count == 0 || count > LIMIT_BATCH_MESSAGES_MAX) {
-        refuse_message(session, RPC_INVALID_REQUEST, "A batch has 1 to 64 messages");
+        refuse_message(delivery, RPC_INVALID_REQUEST, "A batch has 1 to 64 messages");
         return;
     }
-    struct mcp_batch *batch = calloc(1, sizeof *batch);
-    if (batch == NULL) {
-        refuse_message(session, RPC_INTERNAL_ERROR, "Out of memory");
-        return;
-    }
-    buf_init(&batch->answers, LIMIT_RESPONSE_BYTES_MAX);
-    batch->open = 1;
+    delivery->is_batch = true;
     cursor = jtext_open(value);
     while (jtext_next(&cursor, &key, &item)) {
-        handle_message(session, item, batch);
+        dispatch_message(session, delivery, envelope, item);
     }
-    session_release_batch(session, batch);
 }
 
-void mcp_session_receive(struct mcp_session *session, struct span message)
+static void receive(struct mcp_session *session, struct mcp_delivery *delivery,
+                    const struct mcp_envelope *envelope, struct span message)
 {
     struct span value;
     struct err err;
     if (jtext_check(message, JTEXT_STRICT, &value, &err) != 0) {
         char text[ERR_TEXT_MAX + 32];
         snprintf(text, sizeof text, "Parse error: %s", err.text);
-        refuse_message(session, RPC_PARSE_ERROR, text);
-        return;
-    }
-    if (jtext_type(value) == JTEXT_ARRAY) {
-        handle_batch(session, value);
+        refuse_message(delivery, RPC_PARSE_ERROR, text);
+    } else if (jtext_type(value) == JTEXT_ARRAY) {
+        receive_batch(session, delivery, envelope, value);
     } else {
-        handle_message(session, value, NULL);
+        dispatch_message(session, delivery, envelope, value);
     }
 }
 
-void mcp_session_refuse_oversized(struct mcp_session *session)
+/* Without memory nobody can be told; the route is settled all the same. */
+static void drop(struct mcp_session *session, void *route)
+{
+    log_error("out of memory: a message was dropped");
+    if (route != NULL && session->events.settled != NULL) {
+        session->events.settled(session->events.context, route);
+    }
+}
+
+void mcp_session_receive(struct mcp_session *session, struct span message,
+                         const struct mcp_envelope *envelope)
+{
+    static const struct mcp_envelope plain = {0};
+    assert(!session->is_freed);
+    envelope = envelope == NULL ? &plain : envelope;
+    struct mcp_delivery *delivery = new_delivery(session, envelope->route);
+    if (delivery == NULL) {
+        drop(session, envelope->route);
+        return;
+    }
+    enter(session);
+    receive(session, delivery, envelope, message);
+    delivery_release(delivery);
+    leave(session);
+}
+
+void mcp_session_refuse_oversized(struct mcp_session *session, void *route)
 {
     char text[96];
+    struct mcp_delivery *delivery = new_delivery(session, route);
+    if (delivery == NULL) {
+        drop(session, route);
+        return;
+    }
     snprintf(text, sizeof text, "A message may have at most %llu bytes", LIMIT_MESSAGE_BYTES_MAX);
-    refuse_message(session, RPC_INVALID_REQUEST, text);
+    refuse_message(delivery, RPC_INVALID_REQUEST, text);
+    delivery_release(delivery);
+}
+
+void mcp_session_leave(struct mcp_session *session, void *route)
+{
+    struct mcp_delivery *delivery;
+    struct mcp_delivery *next;
+    enter(session);
+    for (delivery = TAILQ_FIRST(&session->deliveries); delivery != NULL; delivery = next) {
+        next = TAILQ_NEXT(delivery, link);
+        if (delivery->route != route || delivery->has_left) {
+            continue;
+        }
+        delivery->has_left = true;
+        if (delivery->is_modern) {
+            delivery_hold(delivery);
+            call_cancel_of(session, delivery);
+            next = TAILQ_NEXT(delivery, link);
+            delivery_release(delivery);
+        }
+    }
+    leave(session);
 }

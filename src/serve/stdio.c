@@ -14,6 +14,7 @@
 struct server {
     struct serve_core core;
     struct stdio *stdio;
+    struct mcp_server *mcp;
     struct mcp_session *session;
     bool has_hung_up;
     uint64_t hung_up_us;
@@ -70,14 +71,14 @@ static void on_message(void *context, struct span line)
 {
     struct server *server = context;
     if (!server->core.is_ending) {
-        mcp_session_receive(server->session, line);
+        mcp_session_receive(server->session, line, NULL);
     }
 }
 
 static void on_oversized(void *context)
 {
     struct server *server = context;
-    mcp_session_refuse_oversized(server->session);
+    mcp_session_refuse_oversized(server->session, NULL);
 }
 
 static void on_ended(void *context, bool has_failed)
@@ -103,15 +104,17 @@ static void on_idle(void *context)
     serve_core_idle(&server->core);
 }
 
-static void send_message(void *context, struct buf *message)
+static void send_message(void *context, const struct mcp_message *about, struct buf *message)
 {
     struct server *server = context;
+    (void)about;
     stdio_send(server->stdio, message);
 }
 
-static bool is_congested(void *context)
+static bool is_congested(void *context, void *route)
 {
     struct server *server = context;
+    (void)route;
     return stdio_is_congested(server->stdio);
 }
 
@@ -146,7 +149,11 @@ static int start(struct server *server, const struct serve_config *config, struc
                              .installs = config->packages.installs,
                              .limits = config->limits,
                              .return_mode = config->return_mode};
-    server->session = mcp_session_new(&mcp, &events);
+    if (mcp_server_new(&mcp, &server->mcp, err) != 0) {
+        return -1;
+    }
+    struct mcp_client client = {.number = 0};
+    server->session = mcp_session_new(server->mcp, &client, &events);
     if (server->session == NULL) {
         return err_set(err, ERR_MEMORY, "out of memory");
     }
@@ -162,6 +169,7 @@ int serve_stdio(const struct serve_config *config, struct err *err)
     }
     serve_core_run(&server.core);
     mcp_session_free(server.session);
+    mcp_server_free(server.mcp);
     uv_loop_close(&server.core.loop);
     return 0;
 }

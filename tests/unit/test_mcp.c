@@ -17,6 +17,7 @@
 
 enum { MESSAGES_MAX = 64 };
 
+static struct mcp_server *server;
 static struct mcp_session *session;
 static uv_loop_t loop;
 static json_t *messages[MESSAGES_MAX]; /* what was sent; owned */
@@ -24,9 +25,10 @@ static unsigned message_count;
 static unsigned idle_count;
 static bool congested;
 
-static void keep_message(void *context, struct buf *message)
+static void keep_message(void *context, const struct mcp_message *about, struct buf *message)
 {
     (void)context;
+    (void)about;
     assert_true(message_count < MESSAGES_MAX);
     assert_null(memchr(message->base, '\n', message->len));
     json_t *value =
@@ -36,8 +38,9 @@ static void keep_message(void *context, struct buf *message)
     buf_free(message);
 }
 
-static bool say_congested(void *context)
+static bool say_congested(void *context, void *route)
 {
+    (void)route;
     (void)context;
     return congested;
 }
@@ -58,7 +61,9 @@ static int set_up(void **state)
                                 .limits = run_limits_default()};
     struct mcp_events events = {
         .send = keep_message, .is_congested = say_congested, .idle = count_idle};
-    session = mcp_session_new(&config, &events);
+    struct mcp_client client = {.number = 0};
+    assert_int_equal(mcp_server_new(&config, &server, NULL), 0);
+    session = mcp_session_new(server, &client, &events);
     message_count = 0;
     idle_count = 0;
     congested = false;
@@ -74,12 +79,13 @@ static int tear_down(void **state)
     assert_int_equal(mcp_session_running(session), 0);
     uv_run(&loop, UV_RUN_DEFAULT);
     mcp_session_free(session);
+    mcp_server_free(server);
     return uv_loop_close(&loop);
 }
 
 static void receive(const char *text)
 {
-    mcp_session_receive(session, span_of(text));
+    mcp_session_receive(session, span_of(text), NULL);
 }
 
 /* The last message sent. */
@@ -158,16 +164,17 @@ static void malformed_messages_are_refused(void **state)
     for (unsigned i = 0; i < 1000000; i++) {
         buf_append_char(&deep, '[');
     }
-    mcp_session_receive(session, buf_span(&deep));
+    mcp_session_receive(session, buf_span(&deep), NULL);
     assert_int_equal(error_code(last()), -32700);
-    mcp_session_refuse_oversized(session);
+    mcp_session_refuse_oversized(session, NULL);
     assert_int_equal(error_code(last()), -32600);
 }
 
 static struct buf raw; /* the last message as it was sent */
 
-static void keep_raw(void *context, struct buf *message)
+static void keep_raw(void *context, const struct mcp_message *about, struct buf *message)
 {
+    (void)about;
     (void)context;
     buf_clear(&raw);
     buf_append(&raw, message->base, message->len);
@@ -183,19 +190,23 @@ static void ids_come_back_as_they_were(void **state)
     struct mcp_config config = {.loop = &loop, .packages = fake_packages_reset()};
     struct mcp_events events = {
         .send = keep_raw, .is_congested = say_congested, .idle = count_idle};
-    struct mcp_session *other = mcp_session_new(&config, &events);
+    struct mcp_client client = {.number = 0};
+    struct mcp_server *other_server;
+    assert_int_equal(mcp_server_new(&config, &other_server, NULL), 0);
+    struct mcp_session *other = mcp_session_new(other_server, &client, &events);
     buf_init(&raw, 10000);
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         char text[200];
         char expected[200];
         snprintf(text, sizeof text, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"method\":\"ping\"}", ids[i]);
-        mcp_session_receive(other, span_of(text));
+        mcp_session_receive(other, span_of(text), NULL);
         snprintf(expected, sizeof expected, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{}}",
                  ids[i]);
         assert_string_equal(raw.base, expected);
     }
     buf_free(&raw);
     mcp_session_free(other);
+    mcp_server_free(other_server);
 }
 
 static void notifications_are_never_answered(void **state)
@@ -466,7 +477,7 @@ static void dependencies_have_limits(void **state)
                               (int)LIMIT_REQUIREMENT_BYTES_MAX, 1);
         }
         buf_append_text(&text, "]}}}");
-        mcp_session_receive(session, buf_span(&text));
+        mcp_session_receive(session, buf_span(&text), NULL);
     }
     assert_non_null(strstr(content_text(last()), "more than 256 requirements"));
     assert_int_equal(fake_run_count, 1);
@@ -481,18 +492,25 @@ static void servers_without_packages_say_so(void **state)
         .loop = &loop, .packages = fake_packages_reset(), .limits = run_limits_default()};
     struct mcp_events events = {
         .send = keep_message, .is_congested = say_congested, .idle = count_idle};
-    struct mcp_session *other = mcp_session_new(&config, &events);
-    mcp_session_receive(other, span_of("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}"));
+    struct mcp_client client = {.number = 0};
+    struct mcp_server *other_server;
+    assert_int_equal(mcp_server_new(&config, &other_server, NULL), 0);
+    struct mcp_session *other = mcp_session_new(other_server, &client, &events);
+    mcp_session_receive(other, span_of("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}"),
+                        NULL);
     json_t *tool = json_array_get(json_object_get(result(last()), "tools"), 0);
     json_t *properties = json_object_get(json_object_get(tool, "inputSchema"), "properties");
     assert_int_equal(json_object_size(properties), 2);
     assert_non_null(strstr(text_at(tool, "description"), "no packages can be installed"));
-    mcp_session_receive(other, span_of("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\","
-                                       "\"params\":{\"name\":\"run_python_code\",\"arguments\":{"
-                                       "\"python_code\":\"\",\"dependencies\":[]}}}"));
+    mcp_session_receive(other,
+                        span_of("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\","
+                                "\"params\":{\"name\":\"run_python_code\",\"arguments\":{"
+                                "\"python_code\":\"\",\"dependencies\":[]}}}"),
+                        NULL);
     assert_non_null(strstr(content_text(last()), "installs no packages"));
     assert_int_equal(fake_run_count, 0);
     mcp_session_free(other);
+    mcp_server_free(other_server);
 }
 
 static void installations_are_logged(void **state)
