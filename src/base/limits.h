@@ -154,6 +154,31 @@
 #define LIMIT_START_GRACE_MS        10000ULL /* the same while the zygote is still starting */
 #define LIMIT_INSTALL_GRACE_MS      60000ULL /* the same while packages are being installed */
 
+/* The HTTP server (src/transport/http.h). */
+#define LIMIT_HTTP_HEAD_MS_DEFAULT            10000ULL /* from accept or first byte to the end of a head */
+#define LIMIT_HTTP_BODY_MS_DEFAULT            60000ULL /* then to the end of the body */
+#define LIMIT_HTTP_IDLE_MS_DEFAULT            75000ULL /* between an answer and the next request */
+#define LIMIT_HTTP_STALL_MS_DEFAULT           30000ULL /* a client that does not take what waits for it */
+#define LIMIT_HTTP_STALL_BYTES                (16 * KIB) /* less than that in this time is not taking */
+#define LIMIT_HTTP_HEAD_BYTES_DEFAULT         (32 * KIB)
+#define LIMIT_HTTP_HEAD_BYTES_MAX             (64 * KIB)
+#define LIMIT_HTTP_TARGET_BYTES_MAX           (8 * KIB) /* path and query */
+#define LIMIT_HTTP_FIELDS_MAX                 100U      /* of one head */
+#define LIMIT_HTTP_CONNECTIONS_DEFAULT        1024U     /* half the descriptors at most */
+#define LIMIT_HTTP_CONNECTIONS_MAX            65536U
+#define LIMIT_HTTP_CLIENT_CONNECTIONS_DEFAULT 256U   /* of one IPv4 address, one /64 of IPv6 */
+#define LIMIT_HTTP_LISTENERS_MAX              8U     /* addresses that one host name stands for */
+#define LIMIT_HTTP_ACCEPTS_MAX                64U    /* in one turn of the loop */
+#define LIMIT_HTTP_ACCEPT_PAUSE_MS            100ULL /* when the system has no descriptors */
+#define LIMIT_HTTP_PIPELINE_BYTES_MAX         (64 * KIB) /* of later requests, while one is answered */
+#define LIMIT_HTTP_HELD_BYTES_MAX             (512 * MIB) /* bodies and what waits, of all connections */
+#define LIMIT_HTTP_CONGESTED_BYTES            (1 * MIB) /* waiting for one client: streams should pause */
+#define LIMIT_HTTP_WAITING_BYTES_MAX          (64 * MIB) /* the same: a stream is given up */
+#define LIMIT_HTTP_LINGER_MS                  2000ULL    /* for a client to read its last answer */
+#define LIMIT_HTTP_LINGER_BYTES_MAX           (16 * MIB) /* that are read and dropped meanwhile */
+#define LIMIT_HTTP_CLOSE_MS                   1000ULL /* for complete answers, when the server closes */
+#define LIMIT_HTTP_WATCH_MS                   250ULL /* whether a client is there that is not read from */
+
 /* A spare cell waits this long for a request before it rehearses. */
 #define LIMIT_REHEARSAL_DELAY_MS 5
 
