@@ -4,9 +4,11 @@
     test_env.py COMMAND...
 
 Makes, once, in the cache: a virtual environment from tests/requirements.txt (`--require-hashes`),
-and the JavaScript that tests compare with from tests/node/ (`npm ci`, whose lock has a hash for
-every package; npm itself comes in the virtual environment). Then runs COMMAND with that
-environment's programs first on PATH and VITRINE_TEST_NODE and VITRINE_TEST_NODE_MODULES set.
+one from tests/requirements-mcp1.txt for the clients that need the first line of the official SDK,
+and the JavaScript that tests run from tests/node/ (`npm ci`, whose lock has a hash for every
+package; npm itself comes in the virtual environment). Then runs COMMAND with the first
+environment's programs first on PATH and VITRINE_TEST_NODE, VITRINE_TEST_NODE_MODULES and
+VITRINE_TEST_MCP1_PYTHON set. tools/pin_tests.py makes the files of pins.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import cache
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 REQUIREMENTS = TESTS / "requirements.txt"
+REQUIREMENTS_MCP1 = TESTS / "requirements-mcp1.txt"
 NODE_FILES = ("package.json", "package-lock.json")
 
 
@@ -36,14 +39,14 @@ def once(place: Path, fill: Callable[[], None]) -> Path:
     return place
 
 
-def make_venv() -> Path:
-    """The virtual environment's folder."""
+def make_venv(requirements: Path) -> Path:
+    """The folder of a virtual environment with what the file names."""
     python = f"{sys.executable} {sys.version}"
-    key = cache.sha256_of_all({"python": python, "wanted": cache.sha256_of(REQUIREMENTS)})
+    key = cache.sha256_of_all({"python": python, "wanted": cache.sha256_of(requirements)})
     place = cache.root() / "venv" / key[:12]
 
     def fill() -> None:
-        cache.say("making the tests' virtual environment ...")
+        cache.say(f"making the tests' virtual environment of {requirements.name} ...")
         run([sys.executable, "-m", "venv", str(place)])
         quiet = [] if sys.stderr.isatty() else ["--quiet"]
         # The file names every package there is to install. Without --no-deps, an old pip looks for
@@ -51,7 +54,7 @@ def make_venv() -> Path:
         run(
             [str(place / "bin" / "pip"), "install", "--no-input", "--disable-pip-version-check"]
             + [*quiet, "--require-hashes", "--only-binary=:all:", "--no-deps"]
-            + ["-r", str(REQUIREMENTS)]
+            + ["-r", str(requirements)]
         )
 
     return once(place, fill)
@@ -63,7 +66,7 @@ def make_node_modules(environment: dict[str, str]) -> Path:
     place = cache.root() / "node" / key[:12]
 
     def fill() -> None:
-        cache.say("fetching the JavaScript that tests compare with ...")
+        cache.say("fetching the JavaScript that tests run ...")
         for name in NODE_FILES:
             shutil.copy(TESTS / "node" / name, place / name)
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
@@ -85,7 +88,8 @@ def main() -> int:
         return 2
     try:
         with cache.locked():
-            programs = make_venv() / "bin"
+            programs = make_venv(REQUIREMENTS) / "bin"
+            programs_mcp1 = make_venv(REQUIREMENTS_MCP1) / "bin"
             path = f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
             environment = {**os.environ, "PATH": path}
             modules = make_node_modules(environment)
@@ -94,6 +98,7 @@ def main() -> int:
         return 1
     environment["VITRINE_TEST_NODE"] = str(programs / "node")
     environment["VITRINE_TEST_NODE_MODULES"] = str(modules)
+    environment["VITRINE_TEST_MCP1_PYTHON"] = str(programs_mcp1 / "python")
     os.execvpe(command[0], command, environment)
     return 0
 

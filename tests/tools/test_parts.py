@@ -197,7 +197,7 @@ def test_lock_file_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_host_is_named() -> None:
     """Indexes are the user's configuration; nothing pinned here names one."""
     repository = Path(parts.__file__).parent.parent
-    files = [repository / "parts.lock", *(repository / "tests").glob("requirements.*")]
+    files = [repository / "parts.lock", *(repository / "tests").glob("requirements*")]
     files += [repository / "tests/node/package.json", repository / "tests/node/package-lock.json"]
     assert [path.name for path in files if "://" in path.read_text()] == []
 
