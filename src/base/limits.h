@@ -49,6 +49,15 @@
 #define LIMIT_PIPE_BYTES          (64 * KIB)
 #define LIMIT_DEVICES_MAX         16U
 
+/* Files of a run: those that it is given, and those that it makes and that are told at its end. */
+#define LIMIT_GIVEN_COUNT_MAX      256U
+#define LIMIT_GIVEN_BYTES_MAX      (16 * MIB) /* all together */
+#define LIMIT_GIVEN_NAME_BYTES_MAX 1024U      /* of one name, folders included */
+#define LIMIT_MADE_COUNT_MAX       256U       /* of more only their number is told */
+#define LIMIT_MADE_BYTES_MAX       (16 * MIB) /* contents that come along, all together */
+#define LIMIT_INLINE_FILE_BYTES    (64 * KIB) /* of one that stands in a result itself */
+#define LIMIT_MADE_WALK_MAX        200000U    /* names that are looked at */
+
 /* What a request may carry. */
 #define LIMIT_CODE_BYTES_MAX    (8 * MIB)
 #define LIMIT_GLOBALS_BYTES_MAX (8 * MIB)

@@ -32,6 +32,8 @@ struct allowance {
     uint64_t output_bytes;
     uint64_t file_bytes;
     uint32_t may_fetch;
+    bool tells_files;
+    uint64_t made_bytes;
 };
 
 /* ---- Signals --------------------------------------------------------------------------------- */
@@ -115,6 +117,10 @@ static int allowance_read(struct span record, struct allowance *out)
             result = wire_get_u64(field.value, &out->output_bytes);
             break;
         case WIRE_REQUEST_FILE_BYTES: result = wire_get_u64(field.value, &out->file_bytes); break;
+        case WIRE_REQUEST_MADE_BYTES:
+            out->tells_files = true;
+            result = wire_get_u64(field.value, &out->made_bytes);
+            break;
         case WIRE_REQUEST_MAY_FETCH: result = wire_get_u32(field.value, &out->may_fetch); break;
         default: break;
         }
@@ -179,6 +185,19 @@ static int sink_fetch(void *context, struct span question, struct buf *answer)
                : -1;
 }
 
+static int made_send(void *context, const struct guest_made *file)
+{
+    (void)context;
+    cleanup_buf struct buf record;
+    buf_init(&record, LIMIT_PATH_BYTES_MAX + LIMIT_CONTROL_FRAME_BYTES_MAX);
+    if (wire_put(&record, WIRE_FILE_NAME, file->name) != 0 ||
+        wire_put_u64(&record, WIRE_FILE_SIZE, file->size) != 0 ||
+        (file->has_content && wire_put_u64(&record, WIRE_FILE_CONTENT, file->content.len) != 0)) {
+        return -1;
+    }
+    return outlet_file(buf_span(&record), file->content);
+}
+
 static uint64_t cpu_us(void)
 {
     struct timespec now;
@@ -186,7 +205,8 @@ static uint64_t cpu_us(void)
     return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
 
-static void end_send(const struct guest_end *end, uint64_t used_cpu_us, uint64_t wall_us)
+static void end_send(const struct guest_end *end, uint64_t used_cpu_us, uint64_t wall_us,
+                     uint32_t files_left)
 {
     cleanup_buf struct buf record;
     buf_init(&record, LIMIT_CONTROL_FRAME_BYTES_MAX);
@@ -198,7 +218,8 @@ static void end_send(const struct guest_end *end, uint64_t used_cpu_us, uint64_t
         wire_put(&record, WIRE_END_DETAIL, span_of(end->detail)) == 0 &&
         wire_put_u64(&record, WIRE_END_CPU_US, used_cpu_us) == 0 &&
         wire_put_u64(&record, WIRE_END_WALL_US, wall_us) == 0 &&
-        wire_put_u64(&record, WIRE_END_MEMORY_BYTES, end->memory_bytes) == 0) {
+        wire_put_u64(&record, WIRE_END_MEMORY_BYTES, end->memory_bytes) == 0 &&
+        (files_left == 0 || wire_put_u32(&record, WIRE_END_FILES_LEFT, files_left) == 0)) {
         outlet_end(buf_span(&record));
     } /* else no memory: the pool sees a cell that died without END */
 }
@@ -254,7 +275,12 @@ static void request_run(const struct life *life, struct span record,
     struct guest_end end;
     outlet_open(&limits);
     guest_run(life->guest, record, &sink, &end);
-    end_send(&end, cpu_us() - start_cpu_us, clock_monotonic_us() - start_us);
+    uint32_t files_left = 0;
+    if (allowance->tells_files) {
+        const struct guest_made_events made = {.file = made_send};
+        (void)guest_made_files(life->guest, allowance->made_bytes, &made, &files_left);
+    }
+    end_send(&end, cpu_us() - start_cpu_us, clock_monotonic_us() - start_us, files_left);
 }
 
 /* Whether the pool sends something within a moment. When it does, cells are used as fast as they

@@ -210,6 +210,19 @@ int outlet_display(struct span bundle)
     return leave(frame_add(WIRE_DISPLAY, bundle));
 }
 
+int outlet_file(struct span record, struct span content)
+{
+    enter();
+    int result = frame_put(WIRE_FILE, record);
+    while (result == 0 && content.len > 0) {
+        const size_t len =
+            content.len < LIMIT_OUTPUT_FRAME_BYTES_MAX ? content.len : LIMIT_OUTPUT_FRAME_BYTES_MAX;
+        result = frame_put(WIRE_FILE_DATA, (struct span){content.base, len});
+        content = (struct span){content.base + len, content.len - len};
+    }
+    return leave(result);
+}
+
 int outlet_flush(void)
 {
     if (outlet.frames.len == 0) {

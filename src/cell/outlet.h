@@ -34,6 +34,9 @@ int outlet_output(int is_stderr, struct span bytes); /* LIMIT_OUTPUT_FRAME_BYTES
 int outlet_result(struct span record);
 int outlet_display(struct span bundle); /* LIMIT_DISPLAY_ITEM_BYTES_MAX at most */
 
+/* A file that the program made: its record, then its contents in pieces. */
+int outlet_file(struct span record, struct span content);
+
 /* Writes what waits. 0, or -1 when the pool is gone. */
 int outlet_flush(void);
 

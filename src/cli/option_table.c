@@ -41,6 +41,16 @@ const struct option_row option_rows[] = {
      .offset = AT(env),
      .help = "set an environment variable for the program; may be repeated (in VITRINE_ENV, one "
              "a line). It sees no other variables of yours"},
+    {.name = "file",
+     .kind = OPTION_TEXTS,
+     .argument = "NAME[=PATH]",
+     .commands = COMMAND_RUN,
+     .has_variable = true,
+     .offset = AT(files),
+     .max = LIMIT_GIVEN_COUNT_MAX,
+     .help =
+         "give the program a copy of the file PATH (default: NAME itself) as NAME in its working "
+         "directory; may be repeated (in VITRINE_FILE, one a line)"},
     {.name = "timeout",
      .letter = 't',
      .kind = OPTION_DURATION,

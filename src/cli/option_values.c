@@ -39,6 +39,12 @@ static int list_add(struct option_list *list, const char *item, unsigned count_m
     return 0;
 }
 
+int option_add_text(struct option_list *list, const char *text, unsigned count_max, struct err *err)
+{
+    return *text == '\0' ? err_set(err, ERR_USAGE, "it is empty")
+                         : list_add(list, text, count_max, err);
+}
+
 static const char blanks[] = " \t\r\n";
 
 /* Whether what follows a comma begins a requirement: PEP 508's names begin with these. */

@@ -23,6 +23,10 @@ int option_add_requirements(struct option_list *list, const char *text, struct e
 int option_add_mirror(struct option_list *list, const char *text, struct err *err);
 int option_add_url(struct option_list *list, const char *text, struct err *err);
 
+/* Appends a text as it is, borrowed, to a list of at most count_max. */
+int option_add_text(struct option_list *list, const char *text, unsigned count_max,
+                    struct err *err);
+
 /* Takes an RFC 3339 time, or a date, which means its last second in UTC. */
 int option_set_time(char out[OPTION_TIME_MAX], const char *text, struct err *err);
 

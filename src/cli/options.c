@@ -169,6 +169,7 @@ static int set_option(const struct option_row *row, const char *text, struct opt
     case OPTION_REQUIREMENTS: return option_add_requirements(member, text, err);
     case OPTION_MIRROR: return option_add_mirror(member, text, err);
     case OPTION_URL: return option_add_url(member, text, err);
+    case OPTION_TEXTS: return option_add_text(member, text, (unsigned)row->max, err);
     case OPTION_TIME: return option_set_time(member, text, err);
     case OPTION_BYTES:
     case OPTION_DURATION:
@@ -209,7 +210,7 @@ static bool is_off(const char *text)
 static bool is_list(const struct option_row *row)
 {
     return row->kind == OPTION_REQUIREMENTS || row->kind == OPTION_MIRROR ||
-           row->kind == OPTION_URL;
+           row->kind == OPTION_URL || row->kind == OPTION_TEXTS;
 }
 
 static bool is_empty_list(const struct option_row *row, const struct options *options)
@@ -235,8 +236,9 @@ static int apply_environment(struct options *out, bool lists, struct err *err)
             (row->argument != NULL && *text == '\0')) {
             continue;
         }
-        bool has_lines = row->kind == OPTION_ENV || row->kind == OPTION_MIRROR ||
-                         row->kind == OPTION_URL; /* requirements are taken apart elsewhere */
+        /* Requirements are taken apart elsewhere. */
+        bool has_lines =
+            row->kind == OPTION_ENV || (is_list(row) && row->kind != OPTION_REQUIREMENTS);
         int failed = has_lines ? set_lines(row, text, out, err) : set_option(row, text, out, err);
         if (failed != 0) {
             return err_prefix(err, "environment variable %s", name);

@@ -68,6 +68,7 @@ struct options {
     const char *guest_dir;
     const char *env[LIMIT_ENV_COUNT_MAX + 1]; /* NAME=VALUE, NULL-terminated */
     unsigned env_count;
+    struct option_list files;            /* NAME[=PATH] */
     struct option_list dependencies;     /* requirements (PEP 508) */
     struct option_list mirrors;          /* folders and https addresses */
     struct option_list index_urls;       /* https addresses */
@@ -99,6 +100,7 @@ enum option_kind {
     OPTION_REQUIREMENTS, /* appends to a struct option_list: numpy,pandas>=2,<3,uvicorn[standard] */
     OPTION_MIRROR,       /* appends a folder or an https address to a struct option_list */
     OPTION_URL,          /* appends an https address to a struct option_list */
+    OPTION_TEXTS,        /* appends a text to a struct option_list of at most row->max */
     OPTION_TIME,         /* char[OPTION_TIME_MAX]: an RFC 3339 time, or a date, to its end */
     OPTION_LESS,         /* int, one less */
     OPTION_MORE,         /* int, one more */

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/option_values.h"
 #include "cli/parts.h"
 #include "cli/progress.h"
 #include "cli/terminal.h"
@@ -24,6 +25,13 @@ struct stream {
     struct terminal_filter filter;
 };
 
+/* What --file gives; the contents go when the request has been copied. */
+struct given {
+    struct run_file files[LIMIT_GIVEN_COUNT_MAX];
+    struct buf contents[LIMIT_GIVEN_COUNT_MAX];
+    size_t count;
+};
+
 struct run {
     const struct options *options;
     uv_loop_t loop;
@@ -35,7 +43,8 @@ struct run {
     struct progress progress;
     struct stream streams[2];     /* by enum run_stream */
     bool is_unread;               /* nobody reads our output any more */
-    struct transcript transcript; /* with --json */
+    struct transcript transcript; /* with --json, as the files that it makes */
+    struct result_files files;
     int exit_status;
 };
 
@@ -160,6 +169,7 @@ static void print_json(struct run *run, const struct outcome *outcome)
     buf_init(&text, LIMIT_RESPONSE_BYTES_MAX);
     transcript_finish(&run->transcript);
     result_open(&result, outcome, &run->transcript);
+    result.files = &run->files;
     if (result_append_structured(&text, &result) != 0 || buf_append_char(&text, '\n') != 0) {
         say(run, span_of("the result is too large to be printed as JSON"));
         run->exit_status = EXIT_OURS;
@@ -190,6 +200,12 @@ static void on_output(void *context, enum run_stream stream, struct span bytes)
     } else {
         show(run, stream, bytes);
     }
+}
+
+static void on_file(void *context, const struct run_made *file)
+{
+    struct run *run = context;
+    result_files_add(&run->files, file);
 }
 
 static void on_log(void *context, enum packages_level level, struct span line)
@@ -357,7 +373,52 @@ static void on_ready(void *context, const struct err *err)
     }
 }
 
-static int start(struct run *run, const struct program *program, struct err *err)
+/* NAME, or NAME=PATH. */
+static int given_read(const char *text, struct given *given, struct err *err)
+{
+    const char *equal = strchr(text, '=');
+    const char *path = equal == NULL ? text : equal + 1;
+    struct buf *content = &given->contents[given->count];
+    char *name = option_keep(text);
+    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (name == NULL) {
+        return err_set(err, ERR_MEMORY, "out of memory");
+    }
+    if (equal != NULL) {
+        name[equal - text] = '\0';
+    }
+    buf_init(content, LIMIT_GIVEN_BYTES_MAX);
+    if (fd < 0) {
+        return err_system(err, "cannot open %s", path);
+    }
+    if (fd_read_all(fd, content, err) != 0) {
+        return err->code == ERR_LIMIT ? err_set(err, ERR_LIMIT, "%s has more than %llu bytes", path,
+                                                LIMIT_GIVEN_BYTES_MAX)
+                                      : -1;
+    }
+    given->files[given->count++] = (struct run_file){name, buf_span(content)};
+    return 0;
+}
+
+static int given_read_all(const struct options *options, struct given *given, struct err *err)
+{
+    for (unsigned i = 0; i < options->files.count; i++) {
+        if (given_read(options->files.items[i], given, err) != 0) {
+            return err_prefix(err, "--file");
+        }
+    }
+    return 0;
+}
+
+static void given_free(struct given *given)
+{
+    for (size_t i = 0; i < given->count; i++) {
+        buf_free(&given->contents[i]);
+    }
+}
+
+static int start(struct run *run, const struct program *program, const struct given *given,
+                 struct err *err)
 {
     const struct options *options = run->options;
     static struct parts parts; /* the packages go on using its paths */
@@ -384,11 +445,15 @@ static int start(struct run *run, const struct program *program, struct err *err
                                   .argv = program->argv,
                                   .env = options->env,
                                   .want_value = options->json,
+                                  .files = given->files,
+                                  .file_count = given->count,
+                                  .wants_files = options->json,
                                   .limits = options->limits};
     /* Who presses Ctrl-C wants to see what the program makes of it. */
     request.limits.cancel_grace_ms = request.limits.grace_ms;
     struct packages_events events = {.context = run,
                                      .output = on_output,
+                                     .file = on_file,
                                      .log = on_log,
                                      .installing = on_installing,
                                      .done = on_done};
@@ -404,6 +469,7 @@ static int refuse(const struct err *err)
 int command_run(const struct options *options)
 {
     static struct program program;
+    static struct given given;
     static struct run run;
     struct err err;
     run = (struct run){.options = options};
@@ -413,12 +479,12 @@ int command_run(const struct options *options)
     run.streams[RUN_STDERR].is_terminal = isatty(STDERR_FILENO) == 1;
     progress_init(&run.progress, options);
     transcript_init(&run.transcript, options->limits.output_bytes + LIMIT_OUTPUT_FRAME_BYTES_MAX);
-    if (load_program(options, &program, &err) != 0) {
+    if (load_program(options, &program, &err) != 0 || given_read_all(options, &given, &err) != 0) {
         return refuse(&err);
     }
     uv_loop_init(&run.loop);
     watch_signals(&run);
-    if (start(&run, &program, &err) != 0) {
+    if (start(&run, &program, &given, &err) != 0) {
         log_error("%s", err.text);
         run.exit_status = err.code == ERR_USAGE ? EXIT_MISTAKE : EXIT_OURS;
         if (run.packages != NULL) {
@@ -430,8 +496,10 @@ int command_run(const struct options *options)
         }
     }
     buf_free(&program.code);
+    given_free(&given);
     uv_run(&run.loop, UV_RUN_DEFAULT);
     uv_loop_close(&run.loop);
     transcript_free(&run.transcript);
+    result_files_free(&run.files);
     return run.exit_status;
 }

@@ -92,6 +92,28 @@ struct guest_end {
 void guest_run(struct guest *guest, struct span request, const struct guest_sink *sink,
                struct guest_end *end);
 
+/* A file that a run made or changed. */
+struct guest_made {
+    struct span name; /* its path below the working directory that the run began in */
+    uint64_t size;
+    bool has_content;
+    struct span content;
+};
+
+struct guest_made_events {
+    void *context;
+    int (*file)(void *context, const struct guest_made *file); /* -1 ends it */
+};
+
+/*
+ * After guest_run: tells of the regular files below the working directory that the run made or
+ * changed, in the order of their names; hidden ones and Python's caches are left out. Those that
+ * fit into bytes_max, all together, come with their contents. *left_out says how many more there
+ * are than LIMIT_MADE_COUNT_MAX, at least. -1 when `file` said so.
+ */
+int guest_made_files(struct guest *guest, uint64_t bytes_max,
+                     const struct guest_made_events *events, uint32_t *left_out);
+
 /*
  * Runs a small program of the host's own and throws what it says away, so that the first run finds
  * its pages and caches warm. For a warm guest that has time before its request. The run need not

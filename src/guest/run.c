@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "guest/exchange.h"
 #include "guest/guest.h"
 #include "guest/state.h"
 #include "guest/vfs/errno.h"
@@ -205,15 +206,21 @@ void guest_run(struct guest *guest, struct span request, const struct guest_sink
                struct guest_end *end)
 {
     *end = (struct guest_end){.reason = WIRE_END_RETURNED};
-    guest->request = request;
-    guest->request_consumed = 0;
     guest->sink = sink;
     guest->end = end;
     limits_set(guest, request);
     signals_connect(guest);
 
     struct err err;
-    if (steps_run(guest, &err) != 0) {
+    int result = exchange_begin(guest, &request);
+    guest->request = request;
+    guest->request_consumed = 0;
+    if (result != 0) {
+        (void)err_set(&err, ERR_LIMIT, "the files that were given"); /* the end has been noted */
+    } else {
+        result = steps_run(guest, &err);
+    }
+    if (result != 0) {
         (void)guest_stop(guest, WIRE_END_TRAPPED, TRAP_EXIT_CODE, "%s", err.text);
     } else if (!guest->result_written) {
         (void)guest_stop(guest, WIRE_END_PROTOCOL, 1, "the program took the runner down with it");

@@ -109,9 +109,11 @@ struct guest {
 
     /* The run under way. */
     const struct guest_sink *sink;
-    struct span request;     /* borrowed from guest_run's caller */
-    size_t request_consumed; /* bytes of it that the runner has read */
-    struct guest_end *end;   /* filled by whoever stops the guest first */
+    struct span request;                  /* borrowed from guest_run's caller; without its files */
+    size_t request_consumed;              /* bytes of it that the runner has read */
+    struct guest_end *end;                /* filled by whoever stops the guest first */
+    char begin_dir[LIMIT_PATH_BYTES_MAX]; /* the working directory it began in */
+    size_t begin_dir_len;
     bool ended;
     bool result_written;
     struct buf answer;      /* to the last question (abi/control.h) */

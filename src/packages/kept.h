@@ -7,9 +7,10 @@
 #include "pool/pool.h"
 
 struct kept {
-    struct run_request request; /* its texts lie in `texts` and its lists in `lists` */
+    struct run_request request; /* its texts lie in `texts`, its lists in the others */
     char *texts;
     const char **lists;
+    struct run_file *files;
 };
 
 /* Copies everything but the environment; `more` (NULL-terminated, or NULL) are put before the

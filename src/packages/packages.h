@@ -47,6 +47,7 @@ enum packages_level { PACKAGES_DEBUG, PACKAGES_INFO, PACKAGES_WARNING };
 struct packages_events {
     void *context;
     void (*output)(void *context, enum run_stream stream, struct span bytes); /* as run_events */
+    void (*file)(void *context, const struct run_made *file); /* as run_events; may be NULL */
     /* One line about the installation, without a newline; UTF-8. May be NULL. */
     void (*log)(void *context, enum packages_level level, struct span line);
     /* An installation that this run waits for has begun (true), or is over (false). May be NULL. */

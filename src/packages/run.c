@@ -182,6 +182,14 @@ static void on_output(void *context, enum run_stream stream, struct span bytes)
     }
 }
 
+static void on_file(void *context, const struct run_made *file)
+{
+    struct packages_run *run = context;
+    if (run->events.file != NULL) {
+        run->events.file(run->events.context, file);
+    }
+}
+
 static void environment_forget(struct packages_run *run)
 {
     memo_forget(run->packages->needs, run->environment);
@@ -224,7 +232,8 @@ static int attempt(struct packages_run *run, struct err *err)
 {
     struct run_request request = run->kept.request;
     struct pool_environment environment;
-    struct run_events events = {.context = run, .output = on_output, .done = on_done};
+    struct run_events events = {
+        .context = run, .output = on_output, .file = on_file, .done = on_done};
     if (run->environment != NULL) {
         environment = (struct pool_environment){run->environment->id, run->environment->dir};
         request.environment = &environment;

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "pool/made.h"
 #include "pool/run.h"
 #include "pool/state.h"
 
@@ -295,11 +296,25 @@ static void fetch_take(struct cell *cell, struct span question, size_t bytes_aft
     }
 }
 
+static void file_take(struct cell *cell, const struct wire_frame *frame)
+{
+    const bool is_data = frame->type == WIRE_FILE_DATA;
+    const char *mistake = is_data ? made_take_data(cell->run, frame->payload)
+                                  : made_take_file(cell->run, frame->payload);
+    if (mistake != NULL) {
+        violation(cell, mistake);
+    }
+}
+
 /* `bytes_after` have arrived behind this frame. */
 static void frame_take(struct cell *cell, const struct wire_frame *frame, size_t bytes_after)
 {
     if (cell->run->is_fetching || cell->run->down.len > 0) {
         violation(cell, "something when it was to listen");
+    } else if (made_is_open(cell->run) != (frame->type == WIRE_FILE_DATA)) {
+        violation(cell, "bytes of a file where there is none, or something else in one");
+    } else if (frame->type == WIRE_FILE || frame->type == WIRE_FILE_DATA) {
+        file_take(cell, frame);
     } else if (frame->type == WIRE_FETCH) {
         fetch_take(cell, frame->payload, bytes_after);
     } else if (frame->type == WIRE_STDOUT) {

@@ -102,6 +102,7 @@ struct end_record {
     uint64_t cpu_us;
     uint64_t wall_us;
     uint64_t memory_bytes;
+    uint32_t files_left;
 };
 
 static int end_field_read(struct end_record *out, const struct wire_field *field)
@@ -114,6 +115,7 @@ static int end_field_read(struct end_record *out, const struct wire_field *field
     case WIRE_END_CPU_US: return wire_get_u64(field->value, &out->cpu_us);
     case WIRE_END_WALL_US: return wire_get_u64(field->value, &out->wall_us);
     case WIRE_END_MEMORY_BYTES: return wire_get_u64(field->value, &out->memory_bytes);
+    case WIRE_END_FILES_LEFT: return wire_get_u32(field->value, &out->files_left);
     default: return -1;
     }
 }
@@ -355,6 +357,7 @@ void outcome_compose(const struct run_report *report, struct outcome_texts *text
     out->limits = end.limits;
     out->cpu_us = end.cpu_us;
     out->memory_bytes = end.memory_bytes;
+    out->files_left_out = end.files_left;
     bool has_result = result_take(report, texts, out) == 0;
     out->output_truncated = (out->limits & WIRE_LIMIT_OUTPUT) != 0;
 

@@ -46,6 +46,16 @@ struct outcome_package {
     const char *sha256;  /* of the wheel, in hex */
 };
 
+/* A file that a program made or changed. Its name is a relative path of valid UTF-8, as the guest
+ * chose it, ".." and control characters included: it names nothing outside of the guest. */
+struct run_made {
+    struct span name;
+    uint64_t size;
+    const char *media_type; /* static (base/media.h) */
+    bool has_content;       /* all of it; none when all of them together were too large */
+    struct span content;
+};
+
 struct outcome {
     enum outcome_status status;
     int exit_code; /* what a shell should see: 0, 1, sys.exit's number, 124 for time ... */
@@ -64,7 +74,8 @@ struct outcome {
     uint64_t wall_us;    /* from request sent to end seen */
     uint64_t cpu_us;
     uint64_t memory_bytes;
-    struct span need_json; /* with OUTCOME_NEED: wire.h, WIRE_RESULT_NEED; written by the guest */
+    uint32_t files_left_out; /* files that were made, and not told because there are too many */
+    struct span need_json;   /* with OUTCOME_NEED: wire.h, WIRE_RESULT_NEED; written by the guest */
     /* Filled by src/packages: what was installed for the program, sorted by name; borrowed. */
     const struct outcome_package *packages;
     size_t package_count;

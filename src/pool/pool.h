@@ -81,6 +81,13 @@ struct run_limits {
 /* The defaults of base/limits.h. */
 struct run_limits run_limits_default(void);
 
+/* A file that a program gets: its name is a path below the working directory, of at most
+ * LIMIT_GIVEN_NAME_BYTES_MAX, without "", ".", ".." or NUL in it; UTF-8. */
+struct run_file {
+    const char *name;
+    struct span bytes;
+};
+
 /* One program to run. Everything is borrowed, and copied by pool_run before it returns. */
 struct run_request {
     struct span code;
@@ -97,7 +104,13 @@ struct run_request {
         *dependencies;    /* NULL-terminated requirements given beside the code, or NULL */
     struct span resolved; /* the need that `environment` was made for, or empty */
     bool may_fetch;       /* the program may ask through run_events.fetch */
-    uint64_t client;      /* whose it is: runs that wait are served in turn, client by client */
+    /* Put into the working directory first: LIMIT_GIVEN_COUNT_MAX, LIMIT_GIVEN_BYTES_MAX. */
+    const struct run_file *files;
+    size_t file_count;
+    bool wants_files;        /* run_events.file is told what the program has made */
+    uint64_t made_bytes_max; /* contents of them, together; 0: LIMIT_MADE_BYTES_MAX */
+
+    uint64_t client; /* whose it is: runs that wait are served in turn, client by client */
 };
 
 struct run_events {
@@ -109,6 +122,10 @@ struct run_events {
     /* As the guest writes; bytes may be cut anywhere and need not be UTF-8. RUN_DISPLAY has one
      * whole bundle, which should be a JSON object of texts by MIME type. May be NULL. */
     void (*output)(void *context, enum run_stream stream, struct span bytes);
+    /* With wants_files, when the program has ended: a file below its working directory that it
+     * made or changed, borrowed until it returns. LIMIT_MADE_COUNT_MAX at most;
+     * outcome.files_left_out tells of more. May be NULL. */
+    void (*file)(void *context, const struct run_made *file);
     /* Exactly once, last. The outcome is borrowed until it returns. */
     void (*done)(void *context, const struct outcome *outcome);
 };

@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "pool/given.h"
 #include "wire/wire.h"
 
 static const char default_filename[] = "main.py";
@@ -176,11 +177,27 @@ static int limits_put(struct buf *out, const struct run_limits *limits)
     return 0;
 }
 
+uint64_t request_made_bytes(const struct run_request *request)
+{
+    const uint64_t wanted = request->made_bytes_max;
+    return wanted == 0 || wanted > LIMIT_MADE_BYTES_MAX ? LIMIT_MADE_BYTES_MAX : wanted;
+}
+
+static int files_put(struct buf *out, const struct run_request *request, struct err *err)
+{
+    if (request->wants_files &&
+        wire_put_u64(out, WIRE_REQUEST_MADE_BYTES, request_made_bytes(request)) != 0) {
+        return err_set(err, ERR_LIMIT, "the request is too large");
+    }
+    return given_put(out, request->files, request->file_count, err);
+}
+
 int request_encode(const struct run_request *request, uint64_t memory_bytes_max, struct buf *out,
                    struct err *err)
 {
     if (limits_check(&request->limits, memory_bytes_max, err) != 0 ||
-        sizes_check(request, err) != 0) {
+        sizes_check(request, err) != 0 ||
+        given_check(request->files, request->file_count, err) != 0) {
         return -1;
     }
     struct buf record;
@@ -191,8 +208,13 @@ int request_encode(const struct run_request *request, uint64_t memory_bytes_max,
     }
     if (result == 0 &&
         (wire_put_u32(&record, WIRE_REQUEST_WANT_VALUE, request->want_value ? 1 : 0) != 0 ||
-         limits_put(&record, &request->limits) != 0 ||
-         wire_append_frame(out, WIRE_REQUEST, buf_span(&record)) != 0)) {
+         limits_put(&record, &request->limits) != 0)) {
+        result = err_set(err, ERR_LIMIT, "the request is too large");
+    }
+    if (result == 0) {
+        result = files_put(&record, request, err);
+    }
+    if (result == 0 && wire_append_frame(out, WIRE_REQUEST, buf_span(&record)) != 0) {
         result = err_set(err, ERR_LIMIT, "the request is too large");
     }
     buf_free(&record);

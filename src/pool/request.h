@@ -10,4 +10,7 @@
 int request_encode(const struct run_request *request, uint64_t memory_bytes_max, struct buf *out,
                    struct err *err);
 
+/* How many bytes of files that the program makes may come along. */
+uint64_t request_made_bytes(const struct run_request *request);
+
 #endif

@@ -19,9 +19,12 @@ int run_new(struct pool *pool, const struct run_request *request, const struct r
     run->limits = request->limits;
     run->finds_needs = request->finds_needs;
     run->may_fetch = request->may_fetch;
+    run->wants_files = request->wants_files;
+    run->made.bytes_left = request_made_bytes(request);
     run->queued_us = clock_monotonic_us();
     buf_init(&run->down, WIRE_HEADER_BYTES + LIMIT_REQUEST_FRAME_BYTES_MAX);
     buf_init(&run->result, LIMIT_RESULT_FRAME_BYTES_MAX);
+    buf_init(&run->made.name, 3 * LIMIT_PATH_BYTES_MAX);
     if (request_encode(request, pool->memory_bytes_max, &run->down, err) != 0) {
         run_free(run);
         return -1;
@@ -36,6 +39,8 @@ void run_free(struct pool_run *run)
     queue_leave(&run->pool->queue, run);
     buf_free(&run->down);
     buf_free(&run->result);
+    buf_free(&run->made.name);
+    buf_free(&run->made.content);
     free(run);
 }
 
@@ -48,7 +53,8 @@ void run_finish(struct pool_run *run, const struct run_end *how)
         .refusal = run->refusal,
         .breakage = how->breakage,
         .is_out_of_time = run->is_out_of_time,
-        .may_need = run->finds_needs && run->output_bytes == 0 && run->display_count == 0,
+        .may_need = run->finds_needs && run->output_bytes == 0 && run->display_count == 0 &&
+                    run->made.count == 0,
         .has_end = how->end != NULL,
         .has_result = run->has_result,
         .result = buf_span(&run->result),

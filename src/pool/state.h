@@ -33,6 +33,17 @@ enum { ZYGOTE_LINE_MAX = 512 };
 
 /* ---- A run ----------------------------------------------------------------------------------- */
 
+/* A file that the cell is telling. */
+struct made_file {
+    struct buf name; /* UTF-8 */
+    uint64_t size;
+    bool has_content;
+    struct buf content;
+    uint64_t left; /* bytes of the content that are still to come */
+    unsigned count;
+    uint64_t bytes_left; /* that may come in all */
+};
+
 /*
  * Whose turn it is between the pool and the cell of a run:
  *
@@ -62,6 +73,8 @@ struct pool_run {
     uint64_t output_bytes; /* seen so far */
     uint64_t display_count;
     uint64_t display_bytes;
+    bool wants_files;
+    struct made_file made;
     uint64_t queued_us;
     uint64_t sent_us; /* 0 before it is sent */
     bool is_queued;

@@ -22,6 +22,17 @@ const char result_schema_json[] =
     "texts, "
     "or base64, by MIME type\",\"items\":{\"type\":\"object\","
     "\"additionalProperties\":{\"type\":\"string\"}}},"
+    "\"files\":{\"type\":\"array\",\"description\":\"Files that the program made or changed in its "
+    "working directory\",\"items\":{\"type\":\"object\",\"properties\":{"
+    "\"name\":{\"type\":\"string\"},\"size\":{\"type\":\"integer\"},"
+    "\"media_type\":{\"type\":\"string\"},"
+    "\"text\":{\"type\":\"string\",\"description\":\"The content of a small text\"},"
+    "\"blob\":{\"type\":\"string\",\"description\":\"The content of another small file, in "
+    "base64\"},"
+    "\"uri\":{\"type\":\"string\",\"description\":\"A resource that has the content\"}},"
+    "\"required\":[\"name\",\"size\",\"media_type\"]}},"
+    "\"files_left_out\":{\"type\":\"integer\",\"description\":\"Files that were made too, and are "
+    "not listed\"},"
     "\"return_value\":{\"description\":\"Value of the last expression, as JSON\"},"
     "\"return_value_note\":{\"type\":\"string\",\"description\":"
     "\"Why return_value is not the whole value: truncated, repr or invalid\"},"
@@ -471,6 +482,22 @@ static int append_measures(struct buf *out, const struct result *result)
                              (double)o->cpu_us / 1000, (unsigned long long)o->memory_bytes);
 }
 
+/* What the program made, where there is anything. */
+static int append_files(struct buf *out, const struct result *result)
+{
+    if (result->files == NULL) {
+        return 0;
+    }
+    const uint64_t left_out = result->files->left_out + result->outcome->files_left_out;
+    if (result->files->count > 0 && (buf_append_text(out, ",\"files\":") != 0 ||
+                                     result_append_files(out, result->files) != 0)) {
+        return -1;
+    }
+    return left_out == 0
+               ? 0
+               : buf_append_format(out, ",\"files_left_out\":%llu", (unsigned long long)left_out);
+}
+
 int result_append_structured(struct buf *out, const struct result *result)
 {
     const struct outcome *outcome = result->outcome;
@@ -480,8 +507,8 @@ int result_append_structured(struct buf *out, const struct result *result)
         append_member(out, "stdout", buf_span(&transcript->bytes[RUN_STDOUT])) != 0 ||
         append_member(out, "stderr", buf_span(&transcript->bytes[RUN_STDERR])) != 0 ||
         buf_append_text(out, ",\"output\":") != 0 || append_streams(out, transcript) != 0 ||
-        append_displays(out, transcript) != 0 || buf_append_text(out, ",\"return_value\":") != 0 ||
-        append_value_or_null(out, result) != 0) {
+        append_displays(out, transcript) != 0 || append_files(out, result) != 0 ||
+        buf_append_text(out, ",\"return_value\":") != 0 || append_value_or_null(out, result) != 0) {
         return -1;
     }
     if (result->value_note.len > 0 &&

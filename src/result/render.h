@@ -19,6 +19,7 @@
 
 #include "base/buf.h"
 #include "pool/outcome.h"
+#include "result/files.h"
 #include "result/transcript.h"
 
 enum result_mode { RESULT_XML, RESULT_JSON };
@@ -29,6 +30,8 @@ struct result {
     const struct transcript *transcript; /* finished */
     struct span value;                   /* checked; empty when there is none */
     struct span value_note;
+    const struct result_files *files; /* what the program made; NULL: nobody asked. Set it behind
+                                         result_open */
 };
 void result_open(struct result *result, const struct outcome *outcome,
                  const struct transcript *transcript);

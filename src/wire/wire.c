@@ -21,6 +21,8 @@ static const struct wire_frame_rule wire_frames[] = {
     {WIRE_END, WIRE_FROM_CELL, CONTROL_MAX, "end"},
     {WIRE_FETCH, WIRE_FROM_CELL, LIMIT_FETCH_ASK_BYTES_MAX, "fetch"},
     {WIRE_DISPLAY, WIRE_FROM_CELL, LIMIT_DISPLAY_ITEM_BYTES_MAX, "display"},
+    {WIRE_FILE, WIRE_FROM_CELL, LIMIT_PATH_BYTES_MAX + CONTROL_MAX, "file"},
+    {WIRE_FILE_DATA, WIRE_FROM_CELL, LIMIT_OUTPUT_FRAME_BYTES_MAX, "file data"},
     {WIRE_FORK, WIRE_TO_ZYGOTE, 4, "fork"},
     {WIRE_INTERRUPT, WIRE_TO_ZYGOTE, 4, "interrupt"},
     {WIRE_KILL, WIRE_TO_ZYGOTE, 4, "kill"},

@@ -42,6 +42,9 @@ enum wire_type {
     WIRE_FETCH = 20,   /* record of enum wire_fetch_field; only from a cell that was granted it. The
                           cell waits for FETCHED before it says anything else */
     WIRE_DISPLAY = 21, /* json object of texts by MIME type, written by the guest: not trusted */
+    WIRE_FILE = 22,    /* record of enum wire_file_field: a file that the program made or changed.
+                          Only where the request asked for it, and behind RESULT */
+    WIRE_FILE_DATA = 23, /* bytes of the file that was told last, in order, until all are there */
     /* pool -> zygote, on the control socket */
     WIRE_FORK = 32,      /* u32 cell number; one descriptor attached */
     WIRE_INTERRUPT = 33, /* u32 cell number: KeyboardInterrupt in the guest */
@@ -110,6 +113,11 @@ enum wire_request_field {
     WIRE_REQUEST_OPEN_FILES = 18,
     WIRE_REQUEST_DISPLAY_COUNT = 19,
     WIRE_REQUEST_RECURSION = 20,
+    WIRE_REQUEST_MADE_BYTES = 21, /* u64: tell which files the program made; so many bytes of them
+                                     may come along */
+    /* u32 length of the name, the name (a relative path), the contents; repeated, behind all other
+     * fields: a file that is put into the working directory first. Not shown to the guest */
+    WIRE_REQUEST_FILE = 22,
 };
 
 enum wire_result_field {
@@ -125,6 +133,12 @@ enum wire_result_field {
      * spaces after separators. `requirements` were asked for by name; `guesses` were inferred from
      * imports and may turn out not to exist. */
     WIRE_RESULT_NEED = 9,
+};
+
+enum wire_file_field {
+    WIRE_FILE_NAME = 1,    /* bytes: its path below the working directory, as the guest named it */
+    WIRE_FILE_SIZE = 2,    /* u64: bytes that it has */
+    WIRE_FILE_CONTENT = 3, /* u64: bytes that follow in FILE_DATA: all or, where absent, none */
 };
 
 /* What vitrine-fetch is asked for. A guest names projects and sums, never addresses. */
@@ -198,6 +212,7 @@ enum wire_end_field {
     WIRE_END_CPU_US = 5,       /* u64: CPU time of the run */
     WIRE_END_WALL_US = 6,      /* u64: from request read to end */
     WIRE_END_MEMORY_BYTES = 7, /* u64: linear memory at the end */
+    WIRE_END_FILES_LEFT = 8,   /* u32: files that were made and not told, being too many */
 };
 
 enum wire_ready_field {

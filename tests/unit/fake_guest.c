@@ -14,6 +14,7 @@
  *   ask TEXT | forge-ask TEXT    a question, and the answer; the same as a frame of its own making
  *   ask-and-print | ask-twice    forged: more behind a question
  *   need JSON | need-of N        ends with a need          environment    prints what it is made of
+ *   made NAME TEXT | made-of N   a file at the end         forge-made WHAT  forged frames of files
  *
  * The core "module" is a file with one line too: ok, fatal TEXT, exit TEXT, slow MS, or forge TYPE,
  * which sends an empty frame on the control socket; so is each image, which may also hold "memory
@@ -55,6 +56,8 @@ struct guest {
     struct buf need;
     char environment[LINE_MAX_BYTES];
     const char *preload;
+    struct buf made; /* "NAME TEXT" and NUL, for each file */
+    size_t made_len; /* of one more file, of so many bytes */
 };
 
 static void sleep_ms(unsigned ms)
@@ -253,9 +256,13 @@ static void command_request(struct guest *guest, const char *name, const char *t
         }
         bool is_limit =
             (field.number >= WIRE_REQUEST_WALL_MS && field.number <= WIRE_REQUEST_FILE_COUNT) ||
-            (field.number >= WIRE_REQUEST_CPU_MS && field.number <= WIRE_REQUEST_RECURSION);
+            (field.number >= WIRE_REQUEST_CPU_MS && field.number <= WIRE_REQUEST_MADE_BYTES);
         if (is_limit && wire_get_u64(field.value, &number) == 0) {
             snprintf(line, sizeof line, "%u=%" PRIu64, field.number, number);
+        } else if (field.number == WIRE_REQUEST_FILE) {
+            snprintf(line, sizeof line, "%u=%u %.*s", field.number,
+                     (unsigned char)field.value.base[0], (int)field.value.len - 4,
+                     field.value.base + 4);
         } else if (is_flag(field.number) && wire_get_u32(field.value, &flag) == 0) {
             snprintf(line, sizeof line, "%u=%u", field.number, flag);
         } else {
@@ -425,6 +432,82 @@ static void command_need(struct guest *guest, const char *name, const char *text
     }
 }
 
+static void command_made(struct guest *guest, const char *name, const char *text)
+{
+    if (strcmp(name, "made") != 0) {
+        guest->made_len = (size_t)strtoull(text, NULL, 10);
+        return;
+    }
+    (void)buf_append(&guest->made, text, strlen(text) + 1);
+}
+
+int guest_made_files(struct guest *guest, uint64_t bytes_max,
+                     const struct guest_made_events *events, uint32_t *left_out)
+{
+    for (size_t at = 0; at < guest->made.len;) {
+        char *name = guest->made.base + at;
+        at += strlen(name) + 1;
+        char *space = strchr(name, ' ');
+        *space = '\0';
+        const struct span content = span_of(space + 1);
+        const struct guest_made file = {span_of(name), content.len, true, content};
+        if (events->file(events->context, &file) != 0) {
+            return -1;
+        }
+    }
+    if (guest->made_len > 0) {
+        struct buf content;
+        buf_init(&content, guest->made_len);
+        (void)buf_reserve(&content, guest->made_len);
+        memset(content.base, 'x', guest->made_len);
+        const bool fits = guest->made_len <= bytes_max;
+        const struct guest_made file = {span_of("large.bin"), guest->made_len, fits,
+                                        fits ? (struct span){content.base, guest->made_len}
+                                             : (struct span){0}};
+        (void)events->file(events->context, &file);
+        buf_free(&content);
+    }
+    *left_out = guest->made_len > 0 ? 3 : 0;
+    return 0;
+}
+
+/* What a cell must not send of files. */
+static void command_forge_made(struct guest *guest, const char *name, const char *text)
+{
+    (void)name;
+    struct buf frames;
+    struct buf record;
+    guest->sink->flush(guest->sink->context);
+    buf_init(&frames, MIB);
+    buf_init(&record, LINE_MAX_BYTES);
+    const bool is_many = strcmp(text, "many") == 0;
+    if (strcmp(text, "nameless") != 0) {
+        (void)wire_put(&record, WIRE_FILE_NAME, span_of("a"));
+    }
+    (void)wire_put_u64(&record, WIRE_FILE_SIZE, strcmp(text, "other-size") == 0 ? 2 : 1);
+    if (strcmp(text, "large") == 0) {
+        buf_clear(&record);
+        (void)wire_put(&record, WIRE_FILE_NAME, span_of("a"));
+        (void)wire_put_u64(&record, WIRE_FILE_SIZE, LIMIT_MADE_BYTES_MAX + 1);
+        (void)wire_put_u64(&record, WIRE_FILE_CONTENT, LIMIT_MADE_BYTES_MAX + 1);
+    } else if (!is_many) {
+        (void)wire_put_u64(&record, WIRE_FILE_CONTENT, 1);
+    }
+    if (strcmp(text, "twice") == 0) {
+        (void)wire_put_u64(&record, WIRE_FILE_CONTENT, 1);
+    }
+    for (unsigned i = 0; i < (is_many ? LIMIT_MADE_COUNT_MAX + 1 : 1); i++) {
+        if (strcmp(text, "data-alone") != 0) {
+            (void)wire_append_frame(&frames, WIRE_FILE, buf_span(&record));
+        }
+    }
+    (void)wire_append_frame(&frames,
+                            strcmp(text, "other-frame") == 0 ? WIRE_STDOUT : WIRE_FILE_DATA,
+                            span_of(strcmp(text, "too-much") == 0 ? "xx" : "x"));
+    (void)fd_write_full(CELL_FD, frames.base, frames.len);
+    sleep_ms(1000);
+}
+
 static void command_environment(struct guest *guest, const char *name, const char *text)
 {
     (void)name;
@@ -488,6 +571,9 @@ static const struct command {
     {"need", command_need},
     {"need-of", command_need},
     {"environment", command_environment},
+    {"made", command_made},
+    {"made-of", command_made},
+    {"forge-made", command_forge_made},
     {"segv", command_crime},
     {"abort", command_crime},
     {"connect", command_crime},
@@ -552,6 +638,7 @@ void guest_run(struct guest *guest, struct span request, const struct guest_sink
     guest->request = request;
     buf_init(&guest->value, LIMIT_RESULT_FRAME_BYTES_MAX);
     buf_init(&guest->need, LIMIT_RESULT_FRAME_BYTES_MAX);
+    buf_init(&guest->made, MIB);
     struct span code = {0};
     struct wire_field field;
     while (wire_next(&request, &field) > 0) {

@@ -172,6 +172,23 @@ static void on_fetch(void *context, struct pool_run *run, struct span question)
     seen->on_fetch(seen);
 }
 
+static void on_file(void *context, const struct run_made *file)
+{
+    struct seen *seen = context;
+    const size_t len = strlen(seen->files);
+    assert_false(seen->is_done);
+    if (file->content.len > 64) {
+        snprintf(seen->files + len, sizeof seen->files - len, "%.*s %llu %s %zu bytes\n",
+                 (int)file->name.len, file->name.base, (unsigned long long)file->size,
+                 file->media_type, file->content.len);
+    } else {
+        snprintf(seen->files + len, sizeof seen->files - len, "%.*s %llu %s %s%.*s\n",
+                 (int)file->name.len, file->name.base, (unsigned long long)file->size,
+                 file->media_type, file->has_content ? "" : "-", (int)file->content.len,
+                 file->content.base);
+    }
+}
+
 void seen_init(struct seen *seen)
 {
     *seen = (struct seen){0};
@@ -196,7 +213,7 @@ struct run_request request_make(const char *code)
 int run_request_start(const struct run_request *request, struct seen *seen, struct err *err)
 {
     const struct run_events events = {
-        .context = seen, .fetch = on_fetch, .output = on_output, .done = on_done};
+        .context = seen, .fetch = on_fetch, .output = on_output, .file = on_file, .done = on_done};
     return pool_run(pool, request, &events, &seen->run, err);
 }
 

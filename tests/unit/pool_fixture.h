@@ -74,6 +74,7 @@ struct seen {
     char limits[TEXT_MAX];
     char need[TEXT_MAX];
     char question[TEXT_MAX]; /* the last one */
+    char files[TEXT_MAX];    /* "NAME SIZE TYPE CONTENT", each on a line, long contents by length */
     unsigned fetch_count;
     void (*then)(struct seen *seen);
     void (*on_output)(struct seen *seen);

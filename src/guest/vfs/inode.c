@@ -51,6 +51,7 @@ uint32_t inode_new(struct vfs *vfs, uint32_t mode)
                             .uid = VFS_UID,
                             .gid = VFS_GID,
                             .written = true,
+                            .epoch = vfs->epoch,
                             .ino = vfs->next_ino++,
                             .atime_ns = now,
                             .mtime_ns = now,
@@ -139,12 +140,14 @@ void inode_changed(struct vfs *vfs, struct inode *inode)
 {
     inode->ctime_ns = vfs_now(vfs);
     inode->written = true;
+    inode->epoch = vfs->epoch;
 }
 
 void inode_modified(struct vfs *vfs, struct inode *inode)
 {
     inode->mtime_ns = inode->ctime_ns = vfs_now(vfs);
     inode->written = true;
+    inode->epoch = vfs->epoch;
 }
 
 bool inode_may(const struct vfs *vfs, const struct inode *inode, unsigned bits)

@@ -110,6 +110,7 @@ struct inode {
     uint32_t origin; /* of a directory: 1 + its record in vfs->origins; 0: no image has it */
     bool fixed;      /* belongs to the sandbox: names in it, mode and times stay */
     bool written;    /* see struct vfs_walk_entry */
+    uint32_t epoch;  /* vfs->epoch when it was last made or changed */
     uint64_t ino;
     uint64_t size;
     int64_t atime_ns;
@@ -311,8 +312,9 @@ struct vfs {
     uint32_t origin_capacity;
     uint32_t origin_count_max;
 
-    bool by_host; /* the call is the host's own: permissions are not asked */
-    uint32_t cwd; /* held */
+    bool by_host;   /* the call is the host's own: permissions are not asked */
+    uint32_t epoch; /* moved on by vfs_mark */
+    uint32_t cwd;   /* held */
     uint32_t umask;
     struct vfs_device devices[LIMIT_DEVICES_MAX];
     uint32_t device_count;

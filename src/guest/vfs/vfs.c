@@ -20,6 +20,11 @@ void vfs_set_quota(struct vfs *vfs, const struct vfs_quota *quota)
     vfs->limits_hit = 0;
 }
 
+void vfs_mark(struct vfs *vfs)
+{
+    vfs->epoch++;
+}
+
 uint32_t vfs_limits_hit(const struct vfs *vfs)
 {
     return vfs->limits_hit;

@@ -270,6 +270,9 @@ int vfs_load(struct vfs *vfs, struct span path, struct buf *out);
 /* Creates or replaces a regular file and the directories above it; quotas apply. */
 int vfs_store(struct vfs *vfs, struct span path, struct span bytes, uint32_t mode);
 
+/* From here on what is made or changed is fresh (struct vfs_walk_entry), and nothing else is. */
+void vfs_mark(struct vfs *vfs);
+
 /*
  * What the guest has written, for a snapshot: files, directories and symlinks with their modes and
  * times of change. Saving fails with ERR_USAGE when there is more than that: a file that is open or
@@ -284,6 +287,7 @@ struct vfs_walk_entry {
     struct span path; /* absolute, without a final slash; borrowed for the call */
     struct vfs_stat stat;
     bool written; /* made or changed by the guest, and not only part of an image */
+    bool fresh;   /* the same since the last vfs_mark */
 };
 
 /*

@@ -133,9 +133,36 @@ static int pending_push(struct pending *pending, struct span dir, struct span na
     return 0;
 }
 
-static int compare_paths_down(const void *left, const void *right)
+/* Lets the path at `at` sink to its place in a heap whose first is the least. */
+static void sink(char **paths, size_t count, size_t at)
 {
-    return strcmp(*(char *const *)right, *(char *const *)left);
+    for (size_t child = 2 * at + 1; child < count; child = 2 * at + 1) {
+        if (child + 1 < count && strcmp(paths[child + 1], paths[child]) < 0) {
+            child++;
+        }
+        if (strcmp(paths[at], paths[child]) <= 0) {
+            return;
+        }
+        char *path = paths[at];
+        paths[at] = paths[child];
+        paths[child] = path;
+        at = child;
+    }
+}
+
+/* The last one by name first. (The C library's qsort asks the system how much memory there is, and
+ * a cell may not.) */
+static void sort_down(char **paths, size_t count)
+{
+    for (size_t at = count / 2; at-- > 0;) {
+        sink(paths, count, at);
+    }
+    for (size_t last = count; last-- > 1;) {
+        char *path = paths[0];
+        paths[0] = paths[last];
+        paths[last] = path;
+        sink(paths, last, 0);
+    }
 }
 
 /* Adds the children of a directory, so that the first by name is visited next. */
@@ -156,8 +183,7 @@ static int push_children(struct vfs *vfs, struct pending *pending, uint32_t dir,
         status = layers_next(vfs, dir, &position, &entry);
     }
     if (pending->count > first) {
-        qsort(pending->paths + first, pending->count - first, sizeof *pending->paths,
-              compare_paths_down);
+        sort_down(pending->paths + first, pending->count - first);
     }
     return status;
 }
@@ -175,6 +201,7 @@ static int visit_one(struct vfs *vfs, struct pending *pending, struct span path,
         return status;
     }
     entry.written = lookup.node.layer == 0 && inode_get(vfs, lookup.node.index)->written;
+    entry.fresh = entry.written && inode_get(vfs, lookup.node.index)->epoch == vfs->epoch;
     bool is_dir = (entry.stat.mode & VFS_S_IFMT) == VFS_S_IFDIR;
     if (is_dir) {
         status = push_children(vfs, pending, lookup.node.index, path);
