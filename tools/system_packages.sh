@@ -21,6 +21,7 @@ run  module   libcurl         libcurl4-openssl-dev
 run  roots    certificates    ca-certificates
 run  module   zlib            zlib1g-dev
 run  module   libcrypto       libssl-dev
+run  file     http_parser.h   libhttp-parser-dev
 test module   cmocka          libcmocka-dev
 test module   jansson         libjansson-dev
 test python   ensurepip       python3-venv

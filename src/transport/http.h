@@ -52,7 +52,7 @@ struct http_events {
      * this returns. Not after http_answer or http_stream_end. */
     void (*gone)(void *context, struct http_exchange *exchange);
     /* More than LIMIT_HTTP_CONGESTED_BYTES of a stream wait for its client, or no longer.
-     * May be NULL. */
+     * The end is told even of what was too short for its beginning to be told. May be NULL. */
     void (*congested)(void *context, struct http_exchange *exchange, bool is_congested);
 };
 
