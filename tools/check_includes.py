@@ -19,7 +19,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "base": (),
     "wire": (),
     "engine": (),
-    "cli": ("serve", "packages/packages.h", "pool", "result", "wire/wire.h"),
+    "cli": ("serve", "packages/packages.h", "packages/survey.h", "pool", "result", "wire/wire.h"),
     "serve": ("transport", "mcp", "packages/packages.h", "pool", "result"),
     "transport": (),
     "mcp": ("transport", "packages/packages.h", "pool", "result"),

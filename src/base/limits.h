@@ -123,6 +123,10 @@
 #define LIMIT_NEED_RETRY_S               60ULL /* the same, where something could not be fetched */
 #define LIMIT_NEED_LASTING_S             (3650ULL * 24 * 3600) /* the same, where nothing new can come */
 #define LIMIT_PLAN_BYTES_MAX             (8 * MIB)             /* what a resolution may answer */
+#define LIMIT_ASK_ANSWER_BYTES_MAX       1024U       /* what may be typed for y or n */
+#define LIMIT_SURVEY_MS                  10000ULL    /* for telling what a program would import */
+#define LIMIT_SURVEY_NAMES_MAX           256U        /* of each kind that it names */
+#define LIMIT_SURVEY_TEXT_BYTES_MAX      (256 * KIB) /* what a person is told */
 #define LIMIT_PRELOAD_BYTES_MAX          (4 * KIB) /* names of modules to import ahead */
 #define LIMIT_REMEMBERED_MAX             1024U     /* needs, and programs, in memory */
 #define LIMIT_INSTALL_LINE_BYTES_MAX     1024U     /* one line of an installation's log */

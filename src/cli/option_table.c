@@ -33,6 +33,13 @@ const struct option_row option_rows[] = {
      .offset = AT(json),
      .help = "print one JSON document instead: of a program its status, output, the value of the "
              "last expression, error, limits and timings"},
+    {.name = "ask",
+     .kind = OPTION_FLAG,
+     .commands = COMMAND_RUN,
+     .has_variable = true,
+     .offset = AT(asks),
+     .help = "show the program, what it would import and what it could reach, and run it only when "
+             "the answer on the terminal is y"},
     {.name = "env",
      .kind = OPTION_ENV,
      .argument = "NAME=VALUE",

@@ -55,6 +55,7 @@ struct options {
     bool help; /* --help was there: show it and do nothing else */
     bool man;
     bool json;
+    bool asks; /* before a program is run */
     const char *code;
     struct run_limits limits;
     uint64_t spare_cells;

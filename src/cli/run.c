@@ -8,9 +8,10 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "cli/ask.h"
 #include "cli/command.h"
-#include "cli/option_values.h"
 #include "cli/parts.h"
+#include "cli/program.h"
 #include "cli/progress.h"
 #include "cli/terminal.h"
 #include "pool/jail_line.h"
@@ -25,21 +26,16 @@ struct stream {
     struct terminal_filter filter;
 };
 
-/* What --file gives; the contents go when the request has been copied. */
-struct given {
-    struct run_file files[LIMIT_GIVEN_COUNT_MAX];
-    struct buf contents[LIMIT_GIVEN_COUNT_MAX];
-    size_t count;
-};
-
 struct run {
     const struct options *options;
+    struct program program; /* until it has been given to the packages */
     uv_loop_t loop;
     uv_signal_t signals[SIGNAL_COUNT];
     unsigned signal_count; /* how often we were asked to stop */
     struct pool *pool;
     struct packages *packages;
-    struct packages_run *current; /* NULL once it is done */
+    struct ask *ask;              /* NULL unless a person is being asked */
+    struct packages_run *current; /* NULL before it is started, and once it is done */
     struct progress progress;
     struct stream streams[2];     /* by enum run_stream */
     bool is_unread;               /* nobody reads our output any more */
@@ -285,10 +281,10 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct run *run = handle->data;
     run->exit_status = number == SIGINT ? EXIT_INTERRUPTED : 128 + number;
-    if (run->current == NULL) {
+    if (run->current == NULL && run->ask == NULL) {
         return;
     }
-    if (run->signal_count++ == 0) {
+    if (run->signal_count++ == 0 && run->ask == NULL) {
         packages_run_cancel(run->current);
     } else {
         progress_clear(&run->progress);
@@ -306,64 +302,6 @@ static void watch_signals(struct run *run)
     }
 }
 
-/* The program's text, its name for tracebacks, and its sys.argv. */
-struct program {
-    struct buf code;
-    const char *filename;
-    const char *argv[LIMIT_ARGV_COUNT_MAX + 1];
-};
-
-static int read_code(const struct options *options, struct program *out, struct err *err)
-{
-    const char *path = options->operands[0];
-    if (strcmp(path, "-") == 0) {
-        out->filename = "<stdin>";
-        return fd_read_all(STDIN_FILENO, &out->code, err);
-    }
-    out->filename = path;
-    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return err_system(err, "cannot open %s", path);
-    }
-    return fd_read_all(fd, &out->code, err);
-}
-
-static int fill_argv(const struct options *options, int first, const char *name,
-                     struct program *out, struct err *err)
-{
-    if (options->operand_count - first > (int)LIMIT_ARGV_COUNT_MAX - 1) {
-        return err_set(err, ERR_USAGE, "more than %u arguments", LIMIT_ARGV_COUNT_MAX);
-    }
-    unsigned count = 0;
-    out->argv[count++] = name;
-    for (int i = first; i < options->operand_count; i++) {
-        out->argv[count++] = options->operands[i];
-    }
-    out->argv[count] = NULL;
-    return 0;
-}
-
-static int load_program(const struct options *options, struct program *out, struct err *err)
-{
-    buf_init(&out->code, LIMIT_CODE_BYTES_MAX);
-    if (options->code != NULL) {
-        out->filename = "<string>";
-        if (buf_append_text(&out->code, options->code) != 0) {
-            return err_set(err, ERR_LIMIT, "the code has more than %llu bytes",
-                           LIMIT_CODE_BYTES_MAX);
-        }
-        return fill_argv(options, 0, "-c", out, err);
-    }
-    if (read_code(options, out, err) != 0) {
-        return err->code == ERR_LIMIT ? err_set(err, ERR_LIMIT, "%s has more than %llu bytes",
-                                                out->filename, LIMIT_CODE_BYTES_MAX)
-                                      : -1;
-    }
-    /* `vitrine run FILE -- ARGS` and `vitrine run FILE ARGS` are the same. */
-    bool has_dashes = options->operand_count > 1 && strcmp(options->operands[1], "--") == 0;
-    return fill_argv(options, has_dashes ? 2 : 1, options->operands[0], out, err);
-}
-
 static void on_ready(void *context, const struct err *err)
 {
     const struct run *run = context;
@@ -373,52 +311,7 @@ static void on_ready(void *context, const struct err *err)
     }
 }
 
-/* NAME, or NAME=PATH. */
-static int given_read(const char *text, struct given *given, struct err *err)
-{
-    const char *equal = strchr(text, '=');
-    const char *path = equal == NULL ? text : equal + 1;
-    struct buf *content = &given->contents[given->count];
-    char *name = option_keep(text);
-    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (name == NULL) {
-        return err_set(err, ERR_MEMORY, "out of memory");
-    }
-    if (equal != NULL) {
-        name[equal - text] = '\0';
-    }
-    buf_init(content, LIMIT_GIVEN_BYTES_MAX);
-    if (fd < 0) {
-        return err_system(err, "cannot open %s", path);
-    }
-    if (fd_read_all(fd, content, err) != 0) {
-        return err->code == ERR_LIMIT ? err_set(err, ERR_LIMIT, "%s has more than %llu bytes", path,
-                                                LIMIT_GIVEN_BYTES_MAX)
-                                      : -1;
-    }
-    given->files[given->count++] = (struct run_file){name, buf_span(content)};
-    return 0;
-}
-
-static int given_read_all(const struct options *options, struct given *given, struct err *err)
-{
-    for (unsigned i = 0; i < options->files.count; i++) {
-        if (given_read(options->files.items[i], given, err) != 0) {
-            return err_prefix(err, "--file");
-        }
-    }
-    return 0;
-}
-
-static void given_free(struct given *given)
-{
-    for (size_t i = 0; i < given->count; i++) {
-        buf_free(&given->contents[i]);
-    }
-}
-
-static int start(struct run *run, const struct program *program, const struct given *given,
-                 struct err *err)
+static int open_pool(struct run *run, struct err *err)
 {
     const struct options *options = run->options;
     static struct parts parts; /* the packages go on using its paths */
@@ -437,16 +330,20 @@ static int start(struct run *run, const struct program *program, const struct gi
     }
     pool_on_ready(run->pool, on_ready, run);
     struct packages_config packages = parts_packages_config(options, &parts, run->pool);
-    if (packages_new(&run->loop, &packages, &run->packages, err) != 0) {
-        return -1;
-    }
+    return packages_new(&run->loop, &packages, &run->packages, err);
+}
+
+static int launch(struct run *run, struct err *err)
+{
+    const struct options *options = run->options;
+    const struct program *program = &run->program;
     struct run_request request = {.code = buf_span(&program->code),
                                   .filename = program->filename,
                                   .argv = program->argv,
                                   .env = options->env,
                                   .want_value = options->json,
-                                  .files = given->files,
-                                  .file_count = given->count,
+                                  .files = program->files,
+                                  .file_count = program->file_count,
                                   .wants_files = options->json,
                                   .limits = options->limits};
     /* Who presses Ctrl-C wants to see what the program makes of it. */
@@ -457,7 +354,51 @@ static int start(struct run *run, const struct program *program, const struct gi
                                      .log = on_log,
                                      .installing = on_installing,
                                      .done = on_done};
-    return packages_run(run->packages, &request, &events, &run->current, err);
+    const int failed = packages_run(run->packages, &request, &events, &run->current, err);
+    program_free(&run->program); /* all of it has been copied */
+    return failed;
+}
+
+/* What cannot be run: why, and the end. */
+static void give_up(struct run *run, const struct err *err)
+{
+    log_error("%s", err->text);
+    run->exit_status = err->code == ERR_USAGE ? EXIT_MISTAKE : EXIT_OURS;
+    if (run->packages != NULL) {
+        packages_close(run->packages, close_pool, run);
+    } else if (run->pool != NULL) {
+        close_pool(run);
+    } else {
+        close_signals(run);
+    }
+}
+
+static void on_decided(void *context, bool may_run, const struct err *why_not)
+{
+    struct run *run = context;
+    struct err err;
+    run->ask = NULL;
+    if (why_not != NULL) {
+        give_up(run, why_not);
+    } else if (!may_run) {
+        (void)err_set(&err, ERR_GONE, "the program was not run");
+        give_up(run, &err);
+    } else if (launch(run, &err) != 0) {
+        give_up(run, &err);
+    }
+}
+
+static int start(struct run *run, struct err *err)
+{
+    const struct program *program = &run->program;
+    const struct ask_events events = {.context = run, .decided = on_decided};
+    if (open_pool(run, err) != 0) {
+        return -1;
+    }
+    return run->options->asks
+               ? ask_start(&run->loop, run->pool, run->options, buf_span(&program->code),
+                           program->filename, &events, &run->ask, err)
+               : launch(run, err);
 }
 
 static int refuse(const struct err *err)
@@ -468,8 +409,6 @@ static int refuse(const struct err *err)
 
 int command_run(const struct options *options)
 {
-    static struct program program;
-    static struct given given;
     static struct run run;
     struct err err;
     run = (struct run){.options = options};
@@ -479,26 +418,17 @@ int command_run(const struct options *options)
     run.streams[RUN_STDERR].is_terminal = isatty(STDERR_FILENO) == 1;
     progress_init(&run.progress, options);
     transcript_init(&run.transcript, options->limits.output_bytes + LIMIT_OUTPUT_FRAME_BYTES_MAX);
-    if (load_program(options, &program, &err) != 0 || given_read_all(options, &given, &err) != 0) {
+    if (program_load(options, &run.program, &err) != 0) {
         return refuse(&err);
     }
     uv_loop_init(&run.loop);
     watch_signals(&run);
-    if (start(&run, &program, &given, &err) != 0) {
-        log_error("%s", err.text);
-        run.exit_status = err.code == ERR_USAGE ? EXIT_MISTAKE : EXIT_OURS;
-        if (run.packages != NULL) {
-            packages_close(run.packages, close_pool, &run);
-        } else if (run.pool != NULL) {
-            close_pool(&run);
-        } else {
-            close_signals(&run);
-        }
+    if (start(&run, &err) != 0) {
+        give_up(&run, &err);
     }
-    buf_free(&program.code);
-    given_free(&given);
     uv_run(&run.loop, UV_RUN_DEFAULT);
     uv_loop_close(&run.loop);
+    program_free(&run.program);
     transcript_free(&run.transcript);
     result_files_free(&run.files);
     return run.exit_status;
