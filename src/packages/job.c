@@ -185,6 +185,7 @@ static void job_fail(struct job *job, const char *reason, const char *hint)
     if (job->stage == JOB_OVER) {
         return;
     }
+    job->packages->counts.failed_installs++;
     job->reason = strdup(reason);
     job->hint = strdup(hint);
     if (job->reason == NULL) {
@@ -234,6 +235,7 @@ static void job_succeed(struct job *job)
     if (job->environment == NULL) {
         say(job, PACKAGES_INFO, "no packages to install");
     } else {
+        job->packages->counts.installs++;
         say(job, PACKAGES_INFO, "environment with %zu package%s ready in %.1f s",
             job->environment->package_count, job->environment->package_count == 1 ? "" : "s",
             seconds_since(job->started_us));

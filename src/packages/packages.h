@@ -76,6 +76,21 @@ int packages_prepare_all(struct packages *packages, const struct packages_events
 /* As pool_drain, which it calls; programs that wait for packages end with OUTCOME_REFUSED too. */
 void packages_drain(struct packages *packages);
 
+/* How programs ended, how long they took, and what was installed; for metrics. These only grow. */
+enum { PACKAGES_OUTCOMES = OUTCOME_NEED, PACKAGES_DURATIONS = 12 };
+struct packages_counts {
+    uint64_t ended[PACKAGES_OUTCOMES]; /* programs, by enum outcome_status */
+    /* Those that ran, by how long, installation and waiting excepted: of durations[i], all that
+     * took up to packages_duration_ms[i], and not up to the one before it. */
+    uint64_t durations[PACKAGES_DURATIONS];
+    uint64_t duration_count;
+    uint64_t duration_us;
+    uint64_t installs; /* of environments */
+    uint64_t failed_installs;
+};
+extern const uint64_t packages_duration_ms[PACKAGES_DURATIONS];
+struct packages_counts packages_counts(const struct packages *packages);
+
 /* Ends everything that is under way (each `done` comes), then calls `closed`. Before pool_close. */
 void packages_close(struct packages *packages, void (*closed)(void *context), void *context);
 

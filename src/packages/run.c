@@ -87,8 +87,32 @@ static void explain_missing(struct packages_run *run, struct outcome *outcome)
     }
 }
 
+const uint64_t packages_duration_ms[PACKAGES_DURATIONS] = {1,   2,   5,    10,   25,    50,
+                                                           100, 250, 1000, 5000, 15000, 60000};
+
+static void count(struct packages_counts *counts, const struct outcome *outcome)
+{
+    if ((int)outcome->status < (int)PACKAGES_OUTCOMES) {
+        counts->ended[outcome->status]++;
+    }
+    if (outcome->wall_us == 0) {
+        return; /* it never ran */
+    }
+    counts->duration_count++;
+    counts->duration_us += outcome->wall_us;
+    for (size_t i = 0; i < PACKAGES_DURATIONS; i++) {
+        if (outcome->wall_us <= packages_duration_ms[i] * 1000) {
+            counts->durations[i]++;
+            return;
+        }
+    }
+}
+
 static void done(struct packages_run *run, const struct outcome *outcome)
 {
+    if (!run->is_preparation && run->warmup == NULL) {
+        count(&run->packages->counts, outcome);
+    }
     struct outcome whole = *outcome;
     struct packages_events events = run->events;
     whole.install_us = run->install_us;
@@ -437,9 +461,15 @@ int packages_run(struct packages *packages, const struct run_request *request,
     }
     if (start(run, err) != 0) {
         packages_run_free(run);
+        packages->counts.ended[OUTCOME_REFUSED]++;
         return -1;
     }
     return 0;
+}
+
+struct packages_counts packages_counts(const struct packages *packages)
+{
+    return packages->counts;
 }
 
 void packages_run_cancel(struct packages_run *run)

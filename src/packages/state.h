@@ -47,6 +47,7 @@ struct packages {
     bool installs;
     bool is_configured; /* the fetcher knows its indexes */
 
+    struct packages_counts counts;
     struct memo *needs;    /* by what is needed */
     struct memo *programs; /* by hint_key */
     struct run_list runs;

@@ -410,6 +410,20 @@ struct pool_info pool_info(const struct pool *pool)
     return pool->info;
 }
 
+struct pool_counts pool_counts(const struct pool *pool)
+{
+    struct pool_counts counts = {.running = pool->running_count,
+                                 .queued = pool->queue.count,
+                                 .spares = pool->spare_count,
+                                 .environments = pool->environment_count};
+    const struct zygote *zygote;
+    TAILQ_FOREACH(zygote, &pool->zygotes, link)
+    {
+        counts.zygotes++;
+    }
+    return counts;
+}
+
 void pool_on_ready(struct pool *pool, void (*ready)(void *context, const struct err *err),
                    void *context)
 {

@@ -181,6 +181,16 @@ void pool_drain(struct pool *pool, void (*drained)(void *context), void *context
 
 struct pool_info pool_info(const struct pool *pool);
 
+/* What there is of everything now, for metrics. */
+struct pool_counts {
+    unsigned running; /* programs, our own too */
+    unsigned queued;
+    unsigned spares;       /* cells */
+    unsigned zygotes;      /* with those that start or end */
+    unsigned environments; /* with packages; each may have a zygote */
+};
+struct pool_counts pool_counts(const struct pool *pool);
+
 /* Called once when the zygote is ready, or when it has failed for good (err set). */
 void pool_on_ready(struct pool *pool, void (*ready)(void *context, const struct err *err),
                    void *context);
