@@ -192,6 +192,26 @@
 #define LIMIT_HTTP_CLOSE_MS                   1000ULL /* for complete answers, when the server closes */
 #define LIMIT_HTTP_WATCH_MS                   250ULL /* whether a client is there that is not read from */
 
+/* The HTTP server's sessions and streams (src/serve). */
+#define LIMIT_PORT_DEFAULT            3001U /* --port: mcp-run-python's */
+#define LIMIT_SESSIONS_DEFAULT        1024U /* --max-sessions */
+#define LIMIT_SESSIONS_MAX            65536U
+#define LIMIT_CLIENT_SESSIONS_DEFAULT 256U       /* --client-sessions: of one address */
+#define LIMIT_SESSION_IDLE_MS_DEFAULT 1800000ULL /* --session-idle */
+#define LIMIT_SESSION_IDLE_MS_MAX     (24ULL * 3600 * 1000)
+#define LIMIT_SESSION_LIFE_MS         (24ULL * 3600 * 1000) /* in use or not */
+#define LIMIT_SESSION_STREAMS_MAX     256U        /* of one, with those kept to be resumed */
+#define LIMIT_SESSION_EVENTS_MAX      4096U       /* kept to be resumed, of one */
+#define LIMIT_SESSION_EVENT_BYTES_MAX (16 * MIB)  /* the same */
+#define LIMIT_EVENT_BYTES_MAX         (256 * MIB) /* the same, of all sessions */
+#define LIMIT_RESUME_MS               60000ULL    /* a client that lost its stream may come back */
+#define LIMIT_RESUME_RETRY_MS         1000ULL     /* after so long, as it is told */
+#define LIMIT_STREAM_BEGIN_MS         5000ULL /* then an answer that is not there becomes a stream */
+#define LIMIT_STREAM_COMMENT_MS       15000ULL /* between comments on a silent stream */
+#define LIMIT_SERVE_TICK_MS           1000ULL  /* these times are looked at so often */
+#define LIMIT_SERVE_RETRY_S           5U       /* Retry-After of a server that is full, or ends */
+#define LIMIT_ALLOWED_MAX             64U      /* --allow-host, --allow-origin, each */
+
 /* A spare cell waits this long for a request before it rehearses. */
 #define LIMIT_REHEARSAL_DELAY_MS 5
 

@@ -14,6 +14,8 @@ enum exit_status {
 
 int command_run(const struct options *options);
 int command_stdio(const struct options *options);
+int command_http(const struct options *options);
+int command_example(const struct options *options);
 int command_warmup(const struct options *options);
 int command_doctor(const struct options *options);
 int command_version(const struct options *options);

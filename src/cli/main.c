@@ -82,6 +82,8 @@ int main(int argc, char **argv)
     switch (options.command) {
     case COMMAND_RUN: return command_run(&options);
     case COMMAND_STDIO: return command_stdio(&options);
+    case COMMAND_HTTP: return command_http(&options);
+    case COMMAND_EXAMPLE: return command_example(&options);
     case COMMAND_WARMUP: return command_warmup(&options);
     case COMMAND_DOCTOR: return command_doctor(&options);
     case COMMAND_VERSION: return command_version(&options);

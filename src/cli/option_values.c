@@ -173,6 +173,49 @@ int option_add_url(struct option_list *list, const char *text, struct err *err)
     return list_add(list, text, LIMIT_SOURCES_MAX, err);
 }
 
+/* Visible ASCII, as it stands in a field of HTTP, without any of `unwanted`. */
+static bool is_visible(const char *text, const char *unwanted)
+{
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p <= ' ' || *p > '~' || strchr(unwanted, *p) != NULL) {
+            return false;
+        }
+    }
+    return *text != '\0';
+}
+
+int option_add_host(struct option_list *list, const char *text, struct err *err)
+{
+    if (!is_visible(text, "/?#@,")) {
+        return err_set(err, ERR_USAGE,
+                       "\"%.200s\" is no host such as example.com, example.com:8443 or *", text);
+    }
+    return list_add(list, text, LIMIT_ALLOWED_MAX, err);
+}
+
+int option_add_origin(struct option_list *list, const char *text, struct err *err)
+{
+    const char *host = strstr(text, "://");
+    bool is_any = strcmp(text, "*") == 0;
+    if (!is_any && (!has_scheme(text) || !is_visible(host + 3, "/?#@,") || !is_visible(text, ""))) {
+        return err_set(err, ERR_USAGE,
+                       "\"%.200s\" is no origin such as https://example.com or "
+                       "http://localhost:6274, and not *",
+                       text);
+    }
+    return list_add(list, text, LIMIT_ALLOWED_MAX, err);
+}
+
+int option_set_path(const char **out, const char *text, struct err *err)
+{
+    size_t len = strlen(text);
+    if (*text != '/' || !is_visible(text, "?#") || (len > 1 && text[len - 1] == '/')) {
+        return err_set(err, ERR_USAGE, "\"%.200s\" is no path such as /mcp", text);
+    }
+    *out = text;
+    return 0;
+}
+
 /* Reads digits and the marks between them: "0000-00-00" for a date. NULL when `text` does not
  * begin so, else what follows. */
 static const char *match_digits(const char *text, const char *shape)

@@ -27,6 +27,14 @@ int option_add_url(struct option_list *list, const char *text, struct err *err);
 int option_add_text(struct option_list *list, const char *text, unsigned count_max,
                     struct err *err);
 
+/* Each appends one, which is borrowed: a host with or without a port, or "*"; an origin as browsers
+ * send it, or "*". */
+int option_add_host(struct option_list *list, const char *text, struct err *err);
+int option_add_origin(struct option_list *list, const char *text, struct err *err);
+
+/* Takes a path that begins with a slash and does not end with one. */
+int option_set_path(const char **out, const char *text, struct err *err);
+
 /* Takes an RFC 3339 time, or a date, which means its last second in UTC. */
 int option_set_time(char out[OPTION_TIME_MAX], const char *text, struct err *err);
 

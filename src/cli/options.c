@@ -10,7 +10,7 @@
 
 #include "cli/option_values.h"
 
-enum { ROWS_MAX = 64, CODE_FIRST = 256 };
+enum { ROWS_MAX = 128, CODE_FIRST = 256, CODE_VERSION = CODE_FIRST + ROWS_MAX };
 
 void option_variable(const struct option_row *row, char out[OPTION_VARIABLE_MAX])
 {
@@ -170,6 +170,9 @@ static int set_option(const struct option_row *row, const char *text, struct opt
     case OPTION_MIRROR: return option_add_mirror(member, text, err);
     case OPTION_URL: return option_add_url(member, text, err);
     case OPTION_TEXTS: return option_add_text(member, text, (unsigned)row->max, err);
+    case OPTION_HOST: return option_add_host(member, text, err);
+    case OPTION_ORIGIN: return option_add_origin(member, text, err);
+    case OPTION_PATH: return option_set_path(member, text, err);
     case OPTION_TIME: return option_set_time(member, text, err);
     case OPTION_BYTES:
     case OPTION_DURATION:
@@ -210,7 +213,8 @@ static bool is_off(const char *text)
 static bool is_list(const struct option_row *row)
 {
     return row->kind == OPTION_REQUIREMENTS || row->kind == OPTION_MIRROR ||
-           row->kind == OPTION_URL || row->kind == OPTION_TEXTS;
+           row->kind == OPTION_URL || row->kind == OPTION_TEXTS || row->kind == OPTION_HOST ||
+           row->kind == OPTION_ORIGIN;
 }
 
 static bool is_empty_list(const struct option_row *row, const struct options *options)
@@ -247,13 +251,13 @@ static int apply_environment(struct options *out, bool lists, struct err *err)
     return 0;
 }
 
-/* The table as getopt_long wants it, with the rows of one command only. */
+/* The table as getopt_long wants it, with the rows of some commands. */
 struct getopt_tables {
-    struct option longs[ROWS_MAX + 1];
+    struct option longs[ROWS_MAX + 2];
     char letters[2 * ROWS_MAX + 3];
 };
 
-static void fill_tables(enum command command, struct getopt_tables *tables)
+static void fill_tables(unsigned commands, struct getopt_tables *tables)
 {
     size_t count = 0;
     size_t letters = 0;
@@ -262,7 +266,7 @@ static void fill_tables(enum command command, struct getopt_tables *tables)
     tables->letters[letters++] = ':'; /* tell a missing argument from an unknown option */
     for (size_t i = 0; i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
-        if ((row->commands & command) == 0) {
+        if ((row->commands & commands) == 0) {
             continue;
         }
         tables->longs[count++] =
@@ -275,12 +279,16 @@ static void fill_tables(enum command command, struct getopt_tables *tables)
             }
         }
     }
-    tables->longs[count] = (struct option){0};
+    tables->longs[count] = (struct option){"version", no_argument, NULL, CODE_VERSION};
+    tables->longs[count + 1] = (struct option){0};
     tables->letters[letters] = '\0';
 }
 
 static const struct option_row *row_of(int code)
 {
+    if (code == CODE_VERSION) {
+        return NULL;
+    }
     if (code >= CODE_FIRST) {
         return &option_rows[code - CODE_FIRST];
     }
@@ -326,11 +334,20 @@ static int apply_arguments(int argc, char **argv, struct options *out, struct er
     return 0;
 }
 
-static enum command command_named(const char *name)
+static enum command command_named(const char *name, struct options *out)
 {
     for (size_t i = 0; i < command_row_count; i++) {
         if (strcmp(command_rows[i].name, name) == 0) {
             return command_rows[i].command;
+        }
+    }
+    for (size_t i = 0; i < command_alias_count; i++) {
+        const struct command_alias *alias = &command_aliases[i];
+        if (strcmp(alias->name, name) == 0) {
+            if (alias->flag != 0) {
+                *(bool *)((char *)out + alias->flag) = true;
+            }
+            return alias->command;
         }
     }
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
@@ -340,6 +357,30 @@ static enum command command_named(const char *name)
         return COMMAND_HELP;
     }
     return COMMAND_NONE;
+}
+
+/* Where the command stands: options may come before it, as mcp-run-python has them. What these
+ * mean is looked at when it is known. 0 for --version. */
+static int find_command(int argc, char **argv, struct err *err)
+{
+    struct getopt_tables tables;
+    if (*argv[1] != '-' || strcmp(argv[1], "-V") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "--help") == 0) {
+        return 1;
+    }
+    fill_tables(~0U, &tables);
+    optind = 0;
+    opterr = 0;
+    int code;
+    while ((code = getopt_long(argc, argv, tables.letters, tables.longs, NULL)) != -1) {
+        if (code == CODE_VERSION) {
+            return 0;
+        }
+        if (row_of(code) == NULL || code == ':' || code == '?') {
+            return refuse_option(code, argv, "", err);
+        }
+    }
+    return optind < argc ? optind : err_set(err, ERR_USAGE, "say what to do (see: vitrine help)");
 }
 
 /* Whether each command got what it needs, and nothing that it would silently drop. */
@@ -352,9 +393,13 @@ static int check_operands(struct options *out, struct err *err)
         return err_set(err, ERR_USAGE,
                        "nothing to run: give a FILE, - for standard input, or -c CODE");
     }
-    if ((out->command & (COMMAND_STDIO | COMMAND_WARMUP | COMMAND_VERSION | COMMAND_DOCTOR)) != 0 &&
+    if ((out->command & (COMMANDS_THAT_SERVE | COMMAND_EXAMPLE | COMMAND_WARMUP | COMMAND_VERSION |
+                         COMMAND_DOCTOR)) != 0 &&
         out->operand_count > 0) {
         return err_set(err, ERR_USAGE, "\"%s\" is one argument too many", out->operands[0]);
+    }
+    if ((out->tls_cert == NULL) != (out->tls_key == NULL)) {
+        return err_set(err, ERR_USAGE, "--tls-cert and --tls-key go together");
     }
     if (out->no_install && out->dependencies.count > 0) {
         return err_set(err, ERR_USAGE, "--no-install and --deps %s exclude each other",
@@ -375,16 +420,32 @@ int options_parse(int argc, char **argv, struct options *out, struct err *err)
         .drain_ms = LIMIT_DRAIN_MS_DEFAULT,
         .zygote_forks = LIMIT_ZYGOTE_FORKS_DEFAULT,
         .environment_memory_bytes = LIMIT_ENVIRONMENT_MEMORY_DEFAULT,
+        .host = "127.0.0.1",
+        .port = LIMIT_PORT_DEFAULT,
+        .path = "/mcp",
+        .session_idle_ms = LIMIT_SESSION_IDLE_MS_DEFAULT,
+        .sessions_max = LIMIT_SESSIONS_DEFAULT,
+        .client_sessions = LIMIT_CLIENT_SESSIONS_DEFAULT,
     };
     if (argc < 2) {
         return err_set(err, ERR_USAGE, "say what to do (see: vitrine help)");
     }
-    out->command = command_named(argv[1]);
-    if (out->command == COMMAND_NONE) {
-        return err_set(err, ERR_USAGE, "there is no command \"%s\" (see: vitrine help)", argv[1]);
+    int at = find_command(argc, argv, err);
+    if (at < 0) {
+        return -1;
     }
-    if (apply_environment(out, false, err) != 0 ||
-        apply_arguments(argc - 1, argv + 1, out, err) != 0 ||
+    out->command = at == 0 ? COMMAND_VERSION : command_named(argv[at], out);
+    if (out->command == COMMAND_NONE) {
+        return err_set(err, ERR_USAGE, "there is no command \"%s\" (see: vitrine help)", argv[at]);
+    }
+    if (at == 0) {
+        return 0;
+    }
+    if (out->command == COMMAND_HTTP) {
+        out->require_jail = POOL_JAIL_FULL; /* its clients are strangers, or may be */
+    }
+    if (apply_environment(out, false, err) != 0 || apply_arguments(at, argv, out, err) != 0 ||
+        apply_arguments(argc - at, argv + at, out, err) != 0 ||
         apply_environment(out, true, err) != 0) {
         return -1;
     }

@@ -25,9 +25,12 @@ enum command {
     COMMAND_COMPLETION = 1 << 4,
     COMMAND_WARMUP = 1 << 5,
     COMMAND_DOCTOR = 1 << 6,
+    COMMAND_HTTP = 1 << 7,
+    COMMAND_EXAMPLE = 1 << 8,
 };
 enum {
-    COMMANDS_WITH_PACKAGES = COMMAND_RUN | COMMAND_STDIO | COMMAND_WARMUP,
+    COMMANDS_THAT_SERVE = COMMAND_STDIO | COMMAND_HTTP,
+    COMMANDS_WITH_PACKAGES = COMMAND_RUN | COMMANDS_THAT_SERVE | COMMAND_EXAMPLE | COMMAND_WARMUP,
     COMMANDS_WITH_POOL = COMMANDS_WITH_PACKAGES | COMMAND_VERSION | COMMAND_DOCTOR,
 };
 
@@ -39,6 +42,15 @@ struct command_row {
 };
 extern const struct command_row command_rows[];
 extern const size_t command_row_count;
+
+/* Other names of commands: mcp-run-python's, so that its users change one word. */
+struct command_alias {
+    const char *name;
+    enum command command;
+    size_t flag; /* offset in struct options of a bool that it sets; 0: none */
+};
+extern const struct command_alias command_aliases[];
+extern const size_t command_alias_count;
 
 enum color_choice { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
@@ -85,8 +97,24 @@ struct options {
     uint64_t total_memory_bytes; /* 0: the default */
     int color;                   /* enum color_choice */
     int return_mode;             /* enum result_mode */
-    int verbosity;               /* -q less than 0, -v more than 0 */
-    char **operands;             /* what follows the options; operands[operand_count] is NULL */
+    const char *host;            /* to listen on, as all up to no_metrics */
+    uint64_t port;
+    const char *path;
+    bool is_stateless;
+    bool is_sse; /* "sse" is the command's name */
+    const char *tls_cert;
+    const char *tls_key;
+    struct option_list allow_hosts;
+    struct option_list allow_origins;
+    uint64_t session_idle_ms;
+    uint64_t sessions_max;
+    uint64_t client_sessions;
+    uint64_t connections_max;    /* 0: the default */
+    uint64_t client_connections; /* 0: the default */
+    bool no_metrics;
+    bool is_network_disabled; /* as it always is */
+    int verbosity;            /* -q less than 0, -v more than 0 */
+    char **operands;          /* what follows the options; operands[operand_count] is NULL */
     int operand_count;
 };
 
@@ -102,6 +130,9 @@ enum option_kind {
     OPTION_MIRROR,       /* appends a folder or an https address to a struct option_list */
     OPTION_URL,          /* appends an https address to a struct option_list */
     OPTION_TEXTS,        /* appends a text to a struct option_list of at most row->max */
+    OPTION_HOST,         /* appends a host to a struct option_list: example.com, [::1]:8443, * */
+    OPTION_ORIGIN,       /* appends a page's origin to one: https://example.com, * */
+    OPTION_PATH,         /* const char *, an absolute path of an address: /mcp */
     OPTION_TIME,         /* char[OPTION_TIME_MAX]: an RFC 3339 time, or a date, to its end */
     OPTION_LESS,         /* int, one less */
     OPTION_MORE,         /* int, one more */

@@ -1,4 +1,4 @@
-/* vitrine stdio: what the options say, as the server's configuration. */
+/* vitrine stdio, http and example: what the options say, as the server's configuration. */
 #include "serve/serve.h"
 #include "base/log.h"
 #include "cli/command.h"
@@ -27,16 +27,59 @@ static struct serve_config config_of(const struct options *options, const struct
         .drain_ms = options->drain_ms};
 }
 
-int command_stdio(const struct options *options)
+static const char *const *items_of(const struct option_list *list)
+{
+    return list->count == 0 ? NULL : list->items;
+}
+
+static struct serve_http_config http_config_of(const struct options *options)
+{
+    return (struct serve_http_config){.host = options->host,
+                                      .port = (uint16_t)options->port,
+                                      .path = options->path,
+                                      .is_stateless = options->is_stateless,
+                                      .is_sse = options->is_sse,
+                                      .tls_cert = options->tls_cert,
+                                      .tls_key = options->tls_key,
+                                      .allow_hosts = items_of(&options->allow_hosts),
+                                      .allow_origins = items_of(&options->allow_origins),
+                                      .session_idle_ms = options->session_idle_ms,
+                                      .sessions_max = (unsigned)options->sessions_max,
+                                      .client_sessions_max = (unsigned)options->client_sessions,
+                                      .connections_max = (unsigned)options->connections_max,
+                                      .client_connections_max =
+                                          (unsigned)options->client_connections,
+                                      .has_metrics = !options->no_metrics};
+}
+
+static int command_serve(const struct options *options,
+                         int (*serve)(const struct serve_config *config, struct err *err))
 {
     static struct parts parts; /* the packages go on using its paths */
     struct err err;
     if (parts_find(options, &parts, &err) == 0) {
         struct serve_config config = config_of(options, &parts);
-        if (serve_stdio(&config, &err) == 0) {
+        config.http = http_config_of(options);
+        config.pool.is_shared = options->command == COMMAND_HTTP;
+        if (serve(&config, &err) == 0) {
             return 0;
         }
     }
     log_error("%s", err.text);
     return EXIT_OURS;
+}
+
+int command_stdio(const struct options *options)
+{
+    return command_serve(options, serve_stdio);
+}
+
+int command_http(const struct options *options)
+{
+    return command_serve(options, serve_http);
+}
+
+int command_example(const struct options *options)
+{
+    return command_serve(options, serve_example);
 }

@@ -112,6 +112,13 @@ static const char run_notes[] =
     "mistake in the command line, 125 when the program was not run, because packages could not be\n"
     "installed or vitrine itself could not do its work.\n";
 
+static const char http_notes[] =
+    "\nAll forms of MCP over HTTP are served on one port: streamable HTTP with sessions (protocol\n"
+    "2025-03-26 to 2025-11-25) and without (2026-07-28) at --path, and the form of 2024-11-05 at\n"
+    "/sse and /messages. /healthz says whether the server is ready, /metrics has figures for\n"
+    "Prometheus. Other names of this command: sse, streamable-http, and streamable-http-stateless\n"
+    "for --stateless. SIGTERM ends it when programs that run have finished (see --drain-time).\n";
+
 static const char doctor_notes[] =
     "\nThe exit status is 0 when the jail is what --require-jail asks for and a program could be\n"
     "run, and 1 when not. Nothing is fetched.\n";
@@ -153,6 +160,9 @@ int usage_append_command(struct buf *out, enum command command)
         }
     }
     if (command == COMMAND_RUN && buf_append_text(out, run_notes) != 0) {
+        return -1;
+    }
+    if (command == COMMAND_HTTP && buf_append_text(out, http_notes) != 0) {
         return -1;
     }
     if (command == COMMAND_DOCTOR && buf_append_text(out, doctor_notes) != 0) {

@@ -84,9 +84,6 @@ static void begin_drain(struct serve_core *core)
 {
     core->is_draining = true;
     packages_drain(core->packages);
-    if (core->events.draining != NULL) {
-        core->events.draining(core->events.context);
-    }
     uint64_t ms = core->events.running(core->events.context) > 0 ? core->config->drain_ms : 0;
     uv_timer_start(&core->grace, ms > 0 ? on_drain_over : on_grace_over, ms, 0);
 }
@@ -114,7 +111,11 @@ static void watch_signals(struct serve_core *core)
 static void on_ready(void *context, const struct err *err)
 {
     struct serve_core *core = context;
-    if (err != NULL && err->code != ERR_NONE) {
+    bool has_failed = err != NULL && err->code != ERR_NONE;
+    if (has_failed && core->events.needs_pool) {
+        core->failure = *err;
+        serve_core_end_after(core, 0);
+    } else if (has_failed) {
         log_error("%s", err->text); /* calls are answered with it; the client may still ask */
     } else {
         struct pool_info info = pool_info(core->pool);
@@ -181,9 +182,14 @@ int serve_core_start(struct serve_core *core, const struct serve_config *config,
     return packages_new(&core->loop, &packages, &core->packages, err);
 }
 
-void serve_core_run(struct serve_core *core)
+int serve_core_run(struct serve_core *core, struct err *err)
 {
     watch_signals(core);
     prepare(core);
     uv_run(&core->loop, UV_RUN_DEFAULT);
+    if (core->failure.code != ERR_NONE) {
+        *err = core->failure;
+        return -1;
+    }
+    return 0;
 }

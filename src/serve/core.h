@@ -20,10 +20,9 @@ enum { SERVE_SIGNAL_COUNT = 3 };
 /* What a server does in each step. */
 struct serve_events {
     void *context;
+    bool needs_pool; /* the server ends when the pool cannot start */
     /* The pool is ready, or has failed for good: its calls are answered with that. May be NULL. */
     void (*ready)(void *context);
-    /* SIGTERM: programs that run may finish. May be NULL. */
-    void (*draining)(void *context);
     /* Whether the end should wait a little longer for programs that run. May be NULL. */
     bool (*is_patient)(void *context);
     unsigned (*running)(void *context); /* calls */
@@ -42,6 +41,7 @@ struct serve_core {
     struct pool *pool;
     struct packages *packages;
     char last_warning[LIMIT_INSTALL_LINE_BYTES_MAX]; /* about what is prepared ahead */
+    struct err failure;                              /* why the pool could not start */
     bool is_draining;
     bool is_ending;
 };
@@ -50,8 +50,9 @@ struct serve_core {
 int serve_core_start(struct serve_core *core, const struct serve_config *config,
                      const struct serve_events *events, struct err *err);
 
-/* Prepares packages, listens to signals and runs the loop until the server has ended. */
-void serve_core_run(struct serve_core *core);
+/* Prepares packages, listens to signals and runs the loop until the server has ended. -1 when that
+ * was because the pool could not start. */
+int serve_core_run(struct serve_core *core, struct err *err);
 
 /* Ends by itself after `grace_ms`, unless is_patient; for a server whose client has gone. */
 void serve_core_end_after(struct serve_core *core, uint64_t grace_ms);

@@ -167,9 +167,9 @@ int serve_stdio(const struct serve_config *config, struct err *err)
     if (start(&server, config, err) != 0) {
         return -1;
     }
-    serve_core_run(&server.core);
+    int failed = serve_core_run(&server.core, err);
     mcp_session_free(server.session);
     mcp_server_free(server.mcp);
     uv_loop_close(&server.core.loop);
-    return 0;
+    return failed;
 }
