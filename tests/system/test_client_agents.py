@@ -23,6 +23,11 @@ from agents.models.interface import Model
 from agents.run import RunConfig
 from driver import Program, clean_environment
 from fastmcp.client.transports import StdioTransport
+from langchain.agents import create_agent
+from langchain.mcp import MCPAdapter
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from openai.types.responses import (
     ResponseFunctionToolCall,
     ResponseOutputMessage,
@@ -44,7 +49,7 @@ from pydantic_ai.tools import ToolDefinition
 Result = TypeVar("Result")
 TOOL = "run_python_code"
 WAYS = ("stdio",)
-LANGCHAIN = Path(__file__).parent / "clients" / "langchain.py"
+LANGCHAIN = Path(__file__).parent / "clients" / "langchain_adapters.py"
 
 
 def run(task: Awaitable[Result]) -> Result:
@@ -238,8 +243,62 @@ def test_openai_agents(openai_server: Callable[[str], MCPServer], way: str) -> N
     assert "né" in texts[2]
 
 
+class LangChainStandIn(BaseChatModel):
+    """A model for LangChain: asks for runs of some code, then says that it is done."""
+
+    codes: list[str]
+
+    @property
+    def _llm_type(self) -> str:
+        return "stand-in"
+
+    def bind_tools(self, *rest: Any, **others: Any) -> Any:
+        return self
+
+    def _generate(self, messages: list[BaseMessage], *rest: Any, **others: Any) -> ChatResult:
+        calls = [
+            {"name": TOOL, "args": {"python_code": code}, "id": f"call-{number}"}
+            for number, code in enumerate(self.codes)
+        ]
+        if any(isinstance(message, ToolMessage) for message in messages):
+            calls = []
+        message = AIMessage(content="" if calls else "done", tool_calls=calls)
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+@pytest.fixture
+def langchain_target(vitrine: Program) -> Callable[[str], Any]:
+    def make(way: str) -> Any:
+        assert way == "stdio"
+        entry = {"command": str(vitrine.path), "args": ["stdio"], "env": clean_environment()}
+        return {"mcpServers": {"vitrine": entry}}
+
+    return make
+
+
+def test_langchain_agent(langchain_target: Callable[[str], Any], way: str) -> None:
+    """An agent of LangChain, by the client that comes with it."""
+
+    async def talk() -> list[BaseMessage]:
+        async with MCPAdapter(langchain_target(way)) as adapter:
+            tools = await adapter.list_tools()
+            assert [tool.name for tool in tools] == [TOOL]
+            agent = create_agent(LangChainStandIn(codes=["6 * 7", "1 / 0", "'né'"]), tools)
+            result = await agent.ainvoke({"messages": [{"role": "user", "content": "go"}]})
+            return result["messages"]
+
+    messages = run(talk())
+    assert messages[-1].content == "done"
+    answers = [message for message in messages if isinstance(message, ToolMessage)]
+    assert "42" in answers[0].content[0]["text"]
+    assert answers[0].artifact["structured_content"]["return_value"] == 42
+    assert answers[1].status == "error"
+    assert "ZeroDivisionError" in str(answers[1].content)
+    assert "né" in answers[2].content[0]["text"]
+
+
 def langchain(connections: dict[str, Any]) -> dict[str, Any]:
-    """What clients/langchain.py saw, in its own environment."""
+    """What clients/langchain_adapters.py saw, in its own environment."""
     done = subprocess.run(
         [os.environ["VITRINE_TEST_MCP1_PYTHON"], LANGCHAIN, json.dumps(connections)],
         capture_output=True,
@@ -264,8 +323,10 @@ def langchain_connection(vitrine: Program) -> Callable[[str], dict[str, Any]]:
     return make
 
 
-def test_langchain(langchain_connection: Callable[[str], dict[str, Any]], way: str) -> None:
-    """Two servers; the tool of each is loaded and invoked."""
+def test_langchain_adapters(
+    langchain_connection: Callable[[str], dict[str, Any]], way: str
+) -> None:
+    """The older package. Two servers; the tool of each is loaded and invoked."""
     seen = langchain({"one": langchain_connection(way), "two": langchain_connection(way)})
     assert seen["tools"] == [TOOL, TOOL]
     assert set(seen["schema"]["required"]) == {"python_code"}

@@ -1,6 +1,6 @@
 """LangChain's adapter, as a program: loads the tool of each server and calls it.
 
-    langchain.py CONNECTIONS        JSON: name to what MultiServerMCPClient takes
+    langchain_adapters.py CONNECTIONS        JSON: name to what MultiServerMCPClient takes
 
 Prints what it saw as JSON.
 """
