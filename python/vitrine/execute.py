@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _RESULT_BYTES_DEFAULT = 1 << 20
 
+picture_bytes = 128 << 10  # of one picture as base64: the request says how much
+
 # ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, ast.PyCF_ONLY_AST and inspect.CO_COROUTINE, without the imports.
 _TOP_LEVEL_AWAIT = 0x2000
 _ONLY_AST = 0x400
@@ -42,6 +44,7 @@ class Request:
         self.want_value = False
         self.result_bytes_max = _RESULT_BYTES_DEFAULT
         self.recursion_limit = 0
+        self.picture_bytes = picture_bytes
         self.finds_needs = False
         self.dependencies: list[str] = []
         self.resolved = ""
@@ -68,6 +71,7 @@ _FIELDS = {
     wire.REQUEST_WANT_VALUE: ("want_value", _truth),
     wire.REQUEST_RESULT_BYTES: ("result_bytes_max", wire.number),
     wire.REQUEST_RECURSION: ("recursion_limit", wire.number),
+    wire.REQUEST_PICTURE_BYTES: ("picture_bytes", wire.number),
     wire.REQUEST_NEEDS: ("finds_needs", _truth),
     wire.REQUEST_RESOLVED: ("resolved", _text),
 }
@@ -139,6 +143,8 @@ class Program:
 
     def enter(self, request: Request) -> None:
         """Make the surroundings that a script expects, and set the variables asked for."""
+        global picture_bytes
+        picture_bytes = request.picture_bytes
         _set_environment(request.environment)
         sys.argv = request.arguments or [self.filename]
         folder = self.filename.rpartition("/")[0] if self.filename[:1] == "/" else _getcwd()

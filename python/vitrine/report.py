@@ -35,6 +35,7 @@ def finish(program: "Program | None", came: list[object]) -> None:
         repair.free_memory()
     try:
         record = _success(program, value) if error is None else _failure(program, error)
+        _show_figures(error)
     except BaseException as caught:  # an interrupt, or more broken than foreseen
         repair.repair()
         record = _failure(program, caught if error is None else error)
@@ -93,14 +94,30 @@ def _success(program: "Program | None", value: object) -> bytes:
     record = wire.field(wire.RESULT_STATUS, b"success") + wire.field_u32(wire.RESULT_EXIT_CODE, 0)
     if value is None:
         return record
-    from vitrine import values  # few programs have a value
+    from vitrine import display, values  # few programs have a value
 
-    text, note = values.encode(value, program.result_bytes_max)
+    plain = display.show_value(value)
+    text, note = values.encode(value if plain is None else plain, program.result_bytes_max)
+    if plain is not None:
+        note = note or "repr"
     if text is not None:
         record += wire.field(wire.RESULT_VALUE, text)
     if note:
         record += wire.field(wire.RESULT_VALUE_NOTE, note.encode())
     return record
+
+
+def _show_figures(error: BaseException | None) -> None:
+    """Show the figures of Matplotlib that are still open, unless somebody waits for the end."""
+    helpers = sys.modules.get("matplotlib._pylab_helpers")
+    if helpers is None or not (error is None or isinstance(error, (Exception, SystemExit))):
+        return
+    from vitrine import pictures
+
+    try:
+        pictures.show_open(helpers)
+    except Exception:  # the program has broken what shows them
+        pass
 
 
 def _failure(program: "Program | None", error: BaseException) -> bytes:

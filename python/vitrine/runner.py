@@ -40,6 +40,14 @@ _BROWSER_MODULES = (
     "httpx._transports.jsfetch",
 )
 
+# Modules of packages that would look for a screen; see pictures.py.
+_PICTURE_MODULES = (
+    "matplotlib",
+    "matplotlib.backend_bases",
+    "matplotlib.pyplot",
+    "PIL.ImageShow",
+)
+
 _set_trace = sys.settrace
 _set_profile = sys.setprofile
 _set_recursion_limit = sys.setrecursionlimit
@@ -57,6 +65,8 @@ def prepare(warm: bool) -> None:
             hooks.stand_in(name, _stand_in)
         hooks.when_imported("threadpoolctl", _patch_threadpoolctl)
     hooks.when_imported("asyncio.unix_events", _patch_asyncio)
+    for name in _PICTURE_MODULES:
+        hooks.when_imported(name, _patch_pictures)
     if warm:
         _warm_up()
         gc.collect()
@@ -64,11 +74,14 @@ def prepare(warm: bool) -> None:
     gc.freeze()  # the collector then leaves alone what is there, and the pages it lies on
 
 
-def display(*values: object) -> None:
-    """Show values in their richest forms: tables, formulas, pictures; as text at least."""
+def display(*values: object, format: str = "", **_options: object) -> None:
+    """Show values in their richest forms: tables, formulas, pictures; as text at least.
+
+    ``format="svg"`` draws figures as SVG. Other options that notebooks know are passed over.
+    """
     from vitrine import display as module  # few programs call it
 
-    module.show(values)
+    module.show(values, format)
 
 
 def _patch_asyncio(unix_events: "ModuleType") -> None:
@@ -81,6 +94,12 @@ def _stand_in(module: "ModuleType") -> None:
     from vitrine import browserless  # few programs have packages for networks
 
     browserless.fill(module)
+
+
+def _patch_pictures(module: "ModuleType") -> None:
+    from vitrine import pictures  # few programs make any
+
+    pictures.patch(module)
 
 
 def _patch_threadpoolctl(module: "ModuleType") -> None:

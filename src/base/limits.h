@@ -31,11 +31,21 @@
 #define LIMIT_OPEN_FILES_MAX         512U
 #define LIMIT_DISPLAY_COUNT_DEFAULT  100ULL /* --display-count: what display() shows */
 #define LIMIT_DISPLAY_COUNT_MAX      10000ULL
-#define LIMIT_DISPLAY_ITEM_BYTES_MAX (3 * MIB)  /* of one, as JSON */
-#define LIMIT_DISPLAY_BYTES_MAX      (16 * MIB) /* of all */
-#define LIMIT_RECURSION_DEFAULT      1000ULL    /* --recursion-limit: as CPython's */
+#define LIMIT_DISPLAY_ITEM_BYTES_MAX (4 * MIB)   /* of one, as JSON */
+#define LIMIT_DISPLAY_BYTES_MAX      (16 * MIB)  /* of all */
+#define LIMIT_PICTURE_BYTES_DEFAULT  (128 * KIB) /* --picture-bytes: of one, as base64 */
+#define LIMIT_PICTURE_BYTES_MIN      (8 * KIB)
+#define LIMIT_PICTURE_BYTES_MAX      (3 * MIB)
+#define LIMIT_RECURSION_DEFAULT      1000ULL /* --recursion-limit: as CPython's */
 #define LIMIT_RECURSION_MIN          100ULL
 #define LIMIT_RECURSION_MAX          100000ULL
+
+/* What a result shows (src/result). */
+#define LIMIT_OUTPUT_ITEMS_MAX      2000U      /* changes between the streams told one by one */
+#define LIMIT_PICTURES_MAX          20U        /* in one result */
+#define LIMIT_PICTURES_OF_FULL_SIZE 8U         /* of them, as large as --picture-bytes allows */
+#define LIMIT_PICTURE_SIDE_MAX      8000U      /* pixels: more no model's service takes */
+#define LIMIT_DISPLAY_FORM_BYTES    (16 * KIB) /* a text form that is repeated in a result */
 
 /* The guest's file system (src/guest/vfs). */
 #define LIMIT_IMAGE_COUNT_MAX     32U          /* read-only layers in one guest */

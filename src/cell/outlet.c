@@ -188,7 +188,7 @@ int outlet_output(int is_stderr, struct span bytes)
     int result = outlet.is_broken ? -1 : 0;
     if (part.len > outlet.output_bytes_left) {
         part.len = (size_t)outlet.output_bytes_left;
-        outlet.limits |= WIRE_LIMIT_OUTPUT;
+        outlet.limits |= (uint32_t)WIRE_LIMIT_OUTPUT | (is_stderr ? WIRE_LIMIT_STDERR : 0u);
     }
     outlet.output_bytes_left -= part.len;
     if (part.len > 0 && result == 0) {

@@ -15,6 +15,7 @@
 #include "cli/progress.h"
 #include "cli/terminal.h"
 #include "pool/jail_line.h"
+#include "result/display.h"
 #include "result/render.h"
 #include "result/transcript.h"
 
@@ -166,6 +167,7 @@ static void print_json(struct run *run, const struct outcome *outcome)
     transcript_finish(&run->transcript);
     result_open(&result, outcome, &run->transcript);
     result.files = &run->files;
+    result.has_content = false;
     if (result_append_structured(&text, &result) != 0 || buf_append_char(&text, '\n') != 0) {
         say(run, span_of("the result is too large to be printed as JSON"));
         run->exit_status = EXIT_OURS;
@@ -178,10 +180,15 @@ static void print_json(struct run *run, const struct outcome *outcome)
 static void show_display(struct run *run, struct span bundle)
 {
     struct span display;
+    struct display_view view;
     cleanup_buf struct buf text;
     buf_init(&text, LIMIT_DISPLAY_ITEM_BYTES_MAX + 1);
-    if (transcript_check_display(bundle, &display) &&
-        transcript_append_display(&text, display) == 0 && buf_append_char(&text, '\n') == 0) {
+    if (!display_check(bundle, &display)) {
+        return;
+    }
+    display_look(display, NULL, &view);
+    if (!display_is_silent(&view) && display_append_text(&text, &view) == 0 &&
+        buf_append_char(&text, '\n') == 0) {
         show(run, RUN_STDOUT, buf_span(&text));
     }
 }

@@ -155,13 +155,11 @@ static int append_result(struct buf *out, const struct mcp_call *call,
                          const struct outcome *outcome)
 {
     struct result result;
-    cleanup_buf struct buf text;
-    buf_init(&text, out->bytes_max);
     result_open(&result, outcome, &call->transcript);
-    if (result_append_text(&text, config_of(call)->return_mode, &result) != 0 ||
-        result_append_head(out, call->era, buf_span(&call->id), true) != 0 ||
-        buf_append_text(out, "\"content\":[{\"type\":\"text\",\"text\":") != 0 ||
-        jtext_append_string(out, buf_span(&text)) != 0 || buf_append_text(out, "}]") != 0) {
+    result.picture_bytes_max = config_of(call)->limits.picture_bytes;
+    if (result_append_head(out, call->era, buf_span(&call->id), true) != 0 ||
+        buf_append_text(out, "\"content\":") != 0 ||
+        result_append_content(out, config_of(call)->return_mode, &result) != 0) {
         return -1;
     }
     if (call->era >= ERA_2025_06_18 && (buf_append_text(out, ",\"structuredContent\":") != 0 ||

@@ -71,6 +71,7 @@ static int append_what(struct buf *out, enum wire_limit bit, const struct run_li
     case WIRE_LIMIT_RECURSION:
         return buf_append_format(out, "the recursion limit, %" PRIu64 " calls at the start,",
                                  limits->recursion);
+    case WIRE_LIMIT_STDERR: break; /* no limit of its own */
     }
     return buf_append_text(out, "a limit");
 }

@@ -360,6 +360,8 @@ void outcome_compose(const struct run_report *report, struct outcome_texts *text
     out->files_left_out = end.files_left;
     bool has_result = result_take(report, texts, out) == 0;
     out->output_truncated = (out->limits & WIRE_LIMIT_OUTPUT) != 0;
+    out->stderr_truncated = out->output_truncated && (out->limits & WIRE_LIMIT_STDERR) != 0;
+    out->limits &= ~(uint32_t)WIRE_LIMIT_STDERR; /* no limit of its own */
 
     if (report->is_cancelled) {
         conclude(out, texts, OUTCOME_CANCELLED, EXIT_OF_CANCEL, "the run was cancelled");

@@ -63,6 +63,7 @@ struct outcome {
     uint32_t limits;         /* bits of enum wire_limit */
     struct span limits_text; /* what of them `error_message` does not say, a sentence a line */
     bool output_truncated;
+    bool stderr_truncated;  /* the output that is missing is of stderr */
     struct span value_json; /* empty when None or not asked for */
     struct span value_note; /* "", "truncated" or "repr" */
     struct span error_type; /* e.g. "ValueError"; "" when there was no exception */

@@ -75,7 +75,8 @@ struct run_limits {
     uint64_t file_count;
     uint64_t open_files;
     uint64_t display_count;
-    uint64_t recursion; /* calls in each other; the program may set it otherwise */
+    uint64_t picture_bytes; /* of one picture as base64; larger ones are scaled down */
+    uint64_t recursion;     /* calls in each other; the program may set it otherwise */
 };
 
 /* The defaults of base/limits.h. */

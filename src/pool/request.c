@@ -23,6 +23,7 @@ struct run_limits run_limits_default(void)
         .file_count = LIMIT_FILE_COUNT_DEFAULT,
         .open_files = LIMIT_OPEN_FILES_DEFAULT,
         .display_count = LIMIT_DISPLAY_COUNT_DEFAULT,
+        .picture_bytes = LIMIT_PICTURE_BYTES_DEFAULT,
         .recursion = LIMIT_RECURSION_DEFAULT,
     };
 }
@@ -50,6 +51,8 @@ static int limits_check(const struct run_limits *limits, uint64_t memory_bytes_m
         {"open files limit", limits->open_files, LIMIT_OPEN_FILES_MIN, LIMIT_OPEN_FILES_MAX,
          "files"},
         {"display limit", limits->display_count, 0, LIMIT_DISPLAY_COUNT_MAX, "items"},
+        {"picture limit", limits->picture_bytes, LIMIT_PICTURE_BYTES_MIN, LIMIT_PICTURE_BYTES_MAX,
+         "bytes"},
         {"recursion limit", limits->recursion, LIMIT_RECURSION_MIN, LIMIT_RECURSION_MAX, "calls"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -171,6 +174,7 @@ static int limits_put(struct buf *out, const struct run_limits *limits)
                      limits->cpu_ms > 0 ? limits->cpu_ms : limits->wall_ms) != 0 ||
         wire_put_u64(out, WIRE_REQUEST_OPEN_FILES, limits->open_files) != 0 ||
         wire_put_u64(out, WIRE_REQUEST_DISPLAY_COUNT, limits->display_count) != 0 ||
+        wire_put_u64(out, WIRE_REQUEST_PICTURE_BYTES, limits->picture_bytes) != 0 ||
         wire_put_u64(out, WIRE_REQUEST_RECURSION, limits->recursion) != 0) {
         return -1;
     }

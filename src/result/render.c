@@ -3,64 +3,9 @@
 #include "base/jtext.h"
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "result/display.h"
 #include "result/escape.h"
 #include "wire/wire.h"
-
-const char result_schema_json[] =
-    "{\"type\":\"object\",\"properties\":{"
-    "\"status\":{\"type\":\"string\",\"enum\":[\"success\",\"run-error\",\"install-error\","
-    "\"limit\",\"crash\",\"refused\",\"cancelled\"],\"description\":\"How the run ended\"},"
-    "\"exit_code\":{\"type\":\"integer\",\"description\":\"Exit status a shell would see\"},"
-    "\"stdout\":{\"type\":\"string\",\"description\":\"Everything written to stdout\"},"
-    "\"stderr\":{\"type\":\"string\",\"description\":\"Everything written to stderr\"},"
-    "\"output\":{\"type\":\"array\",\"description\":\"Both streams in order\",\"items\":{"
-    "\"type\":\"object\",\"properties\":{"
-    "\"stream\":{\"type\":\"string\",\"enum\":[\"stdout\",\"stderr\","
-    "\"display\"]},"
-    "\"text\":{\"type\":\"string\"}},\"required\":[\"stream\",\"text\"]}},"
-    "\"display\":{\"type\":\"array\",\"description\":\"What the program showed with display(): "
-    "texts, "
-    "or base64, by MIME type\",\"items\":{\"type\":\"object\","
-    "\"additionalProperties\":{\"type\":\"string\"}}},"
-    "\"files\":{\"type\":\"array\",\"description\":\"Files that the program made or changed in its "
-    "working directory\",\"items\":{\"type\":\"object\",\"properties\":{"
-    "\"name\":{\"type\":\"string\"},\"size\":{\"type\":\"integer\"},"
-    "\"media_type\":{\"type\":\"string\"},"
-    "\"text\":{\"type\":\"string\",\"description\":\"The content of a small text\"},"
-    "\"blob\":{\"type\":\"string\",\"description\":\"The content of another small file, in "
-    "base64\"},"
-    "\"uri\":{\"type\":\"string\",\"description\":\"A resource that has the content\"}},"
-    "\"required\":[\"name\",\"size\",\"media_type\"]}},"
-    "\"files_left_out\":{\"type\":\"integer\",\"description\":\"Files that were made too, and are "
-    "not listed\"},"
-    "\"return_value\":{\"description\":\"Value of the last expression, as JSON\"},"
-    "\"return_value_note\":{\"type\":\"string\",\"description\":"
-    "\"Why return_value is not the whole value: truncated, repr or invalid\"},"
-    "\"error\":{\"type\":[\"object\",\"null\"],\"properties\":{"
-    "\"type\":{\"type\":\"string\",\"description\":\"Class of the exception\"},"
-    "\"message\":{\"type\":\"string\"},\"traceback\":{\"type\":\"string\"},"
-    "\"line\":{\"type\":[\"integer\",\"null\"],\"description\":\"Line of python_code\"}},"
-    "\"required\":[\"type\",\"message\",\"traceback\",\"line\"]},"
-    "\"dependencies\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{"
-    "\"name\":{\"type\":\"string\"},\"version\":{\"type\":\"string\"},"
-    "\"sha256\":{\"type\":\"string\",\"description\":\"Of the wheel\"}},"
-    "\"required\":[\"name\",\"version\",\"sha256\"]},"
-    "\"description\":\"Packages that were installed for the program\"},"
-    "\"install_log\":{\"type\":\"string\",\"description\":"
-    "\"With install-error: what led to it\"},"
-    "\"retry_after_ms\":{\"type\":\"integer\",\"description\":"
-    "\"With refused: the server is busy, and may have room after this time\"},"
-    "\"limits\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},"
-    "\"description\":\"Limits that were reached\"},"
-    "\"truncated\":{\"type\":\"boolean\",\"description\":\"Output beyond the limit was dropped\"},"
-    "\"timings\":{\"type\":\"object\",\"properties\":{"
-    "\"install_ms\":{\"type\":\"number\"},\"queue_ms\":{\"type\":\"number\"},"
-    "\"wall_ms\":{\"type\":\"number\"},\"cpu_ms\":{\"type\":\"number\"}},"
-    "\"required\":[\"install_ms\",\"queue_ms\",\"wall_ms\",\"cpu_ms\"]},"
-    "\"memory_bytes\":{\"type\":\"integer\",\"description\":\"The interpreter's memory at the "
-    "end\"}"
-    "},\"required\":[\"status\",\"exit_code\",\"stdout\",\"stderr\",\"output\",\"return_value\","
-    "\"error\",\"dependencies\",\"limits\",\"truncated\",\"timings\",\"memory_bytes\"]}";
 
 /* An indented value may grow with its depth: past this the compact form has to do. */
 #define INDENTED_BYTES_MAX(len) ((len)*8 + 64 * KIB)
@@ -90,7 +35,12 @@ void result_open(struct result *result, const struct outcome *outcome,
                  const struct transcript *transcript)
 {
     *result = (struct result){
-        .outcome = outcome, .transcript = transcript, .value_note = outcome->value_note};
+        .outcome = outcome,
+        .transcript = transcript,
+        .value_note = outcome->value_note,
+        .has_content = true,
+        .picture_bytes_max = LIMIT_PICTURE_BYTES_DEFAULT,
+    };
     if (outcome->value_json.len > 0 &&
         jtext_check(outcome->value_json, JTEXT_LONE_SURROGATES, &result->value, NULL) != 0) {
         result->value = (struct span){NULL, 0};
@@ -101,23 +51,33 @@ void result_open(struct result *result, const struct outcome *outcome,
     }
 }
 
-static int append_line(struct buf *out, enum run_stream stream, struct span line)
+/* A display as it stands between the lines; *has_any is false when it has nothing to say. */
+static int append_display_line(struct buf *out, struct span display, struct display_room *room,
+                               bool *has_any)
 {
-    return stream == RUN_DISPLAY ? transcript_append_display(out, line)
-                                 : utf8_append_lossy(out, line);
+    struct display_view view;
+    display_look(display, room, &view);
+    *has_any = !display_is_silent(&view);
+    return *has_any ? display_append_text(out, &view) : 0;
 }
 
 /* The two streams, and what was displayed, as one text, without the last newline. */
-static int append_lines(struct buf *out, const struct transcript *transcript)
+static int append_lines(struct buf *out, const struct result *result)
 {
     struct transcript_cursor cursor = {0};
     enum run_stream stream;
     struct span line;
-    for (bool first = true; transcript_next(transcript, &cursor, &stream, &line); first = false) {
-        if ((!first && buf_append_char(out, '\n') != 0) || append_line(out, stream, line) != 0) {
+    struct display_room room;
+    display_room_init(&room, result->picture_bytes_max);
+    while (transcript_next(result->transcript, &cursor, &stream, &line)) {
+        bool has_any = true;
+        if ((stream == RUN_DISPLAY ? append_display_line(out, line, &room, &has_any)
+                                   : utf8_append_lossy(out, line)) != 0 ||
+            (has_any && buf_append_char(out, '\n') != 0)) {
             return -1;
         }
     }
+    out->len -= out->len > 0 ? 1 : 0;
     return 0;
 }
 
@@ -137,10 +97,10 @@ static int append_output_element(struct buf *out, const struct result *result)
     if (result->transcript->order.len == 0) {
         return 0;
     }
-    if (append_lines(&text, result->transcript) != 0) {
+    if (append_lines(&text, result) != 0) {
         return -1;
     }
-    return append_element(out, "output", buf_span(&text));
+    return text.base == NULL ? 0 : append_element(out, "output", buf_span(&text));
 }
 
 static int append_value_element(struct buf *out, const struct result *result)
@@ -255,28 +215,29 @@ static int append_value_or_null(struct buf *out, const struct result *result)
                                   : jtext_append_compact(out, result->value);
 }
 
-static int append_line_string(struct buf *out, enum run_stream stream, struct span line)
-{
-    cleanup_buf struct buf text;
-    buf_init(&text, out->bytes_max);
-    if (stream != RUN_DISPLAY) {
-        return jtext_append_string(out, line);
-    }
-    return transcript_append_display(&text, line) != 0 ? -1
-                                                       : jtext_append_string(out, buf_span(&text));
-}
-
-static int append_line_array(struct buf *out, const struct transcript *transcript)
+static int append_line_array(struct buf *out, const struct result *result)
 {
     struct transcript_cursor cursor = {0};
     enum run_stream stream;
     struct span line;
+    struct display_room room;
     const char *before = "[";
-    while (transcript_next(transcript, &cursor, &stream, &line)) {
-        if (buf_append_text(out, before) != 0 || append_line_string(out, stream, line) != 0) {
+    cleanup_buf struct buf text;
+    buf_init(&text, out->bytes_max);
+    display_room_init(&room, result->picture_bytes_max);
+    while (transcript_next(result->transcript, &cursor, &stream, &line)) {
+        bool has_any = true;
+        if (stream == RUN_DISPLAY) {
+            buf_clear(&text);
+            if (append_display_line(&text, line, &room, &has_any) != 0) {
+                return -1;
+            }
+            line = buf_span(&text);
+        }
+        if (has_any && (buf_append_text(out, before) != 0 || jtext_append_string(out, line) != 0)) {
             return -1;
         }
-        before = ",";
+        before = has_any ? "," : before;
     }
     return buf_append_text(out, *before == '[' ? "[]" : "]");
 }
@@ -313,8 +274,7 @@ static int append_json(struct buf *out, const struct result *result)
                                        append_package_names(out, outcome) != 0)) {
         return -1;
     }
-    if (buf_append_text(out, ",\"output\":") != 0 ||
-        append_line_array(out, result->transcript) != 0) {
+    if (buf_append_text(out, ",\"output\":") != 0 || append_line_array(out, result) != 0) {
         return -1;
     }
     int failed;
@@ -345,65 +305,112 @@ static int append_member(struct buf *out, const char *name, struct span text)
     return jtext_append_string(out, text);
 }
 
-static int append_display_item(struct buf *out, struct span display)
+/* The items of the output, one behind the other. */
+struct items {
+    struct buf *out;
+    const struct transcript *transcript;
+    struct display_room *room; /* NULL: there is no content beside it */
+    struct display_room room_store;
+    struct buf display; /* the text of one */
+    const char *before;
+    size_t count;
+};
+
+static int append_item(struct items *items, enum run_stream stream, struct span text)
 {
-    return buf_append_text(out, "{\"stream\":\"display\",\"text\":") != 0 ||
-                   append_line_string(out, RUN_DISPLAY, display) != 0
-               ? -1
-               : buf_append_char(out, '}');
+    static const char *const names[] = {"stdout", "stderr", "display"};
+    int failed =
+        buf_append_format(items->out, "%s{\"stream\":\"%s\"", items->before, names[stream]) != 0 ||
+        append_member(items->out, "text", text) != 0;
+    items->before = ",";
+    items->count++;
+    return failed ? -1 : buf_append_char(items->out, '}');
 }
 
-static int append_stream_item(struct buf *out, enum run_stream stream, struct span text)
+static int append_display_item(struct items *items, struct span display)
 {
-    const char *name = stream == RUN_STDOUT ? "stdout" : "stderr";
-    return buf_append_format(out, "{\"stream\":\"%s\"", name) != 0 ||
-                   append_member(out, "text", text) != 0
-               ? -1
-               : buf_append_char(out, '}');
+    bool has_any;
+    buf_clear(&items->display);
+    if (append_display_line(&items->display, display, items->room, &has_any) != 0) {
+        return -1;
+    }
+    return has_any ? append_item(items, RUN_DISPLAY, buf_span(&items->display)) : 0;
+}
+
+/* What a stream has from a place on, as one item. */
+static int append_rest(struct items *items, enum run_stream stream, size_t at)
+{
+    struct span bytes = buf_span(&items->transcript->bytes[stream]);
+    return bytes.len == at
+               ? 0
+               : append_item(items, stream, (struct span){bytes.base + at, bytes.len - at});
 }
 
 /* Neighbouring lines of one stream as one item. The lines lie side by side in the stream's bytes,
- * so an item is a span from its first line to its last, newlines included. */
-static int append_streams(struct buf *out, const struct transcript *transcript)
+ * so an item is a span from its first line to its last, newlines included. A program that changes
+ * the stream with each character would make forty bytes of two: after LIMIT_OUTPUT_ITEMS_MAX items
+ * the rest of each stream is one item, and then only displays follow. */
+static int append_items(struct items *items)
 {
     struct transcript_cursor cursor = {0};
     enum run_stream stream;
     struct span line;
-    const char *before = "[";
-    bool more = transcript_next(transcript, &cursor, &stream, &line);
+    size_t starts[3] = {0};
+    bool is_coarse = false;
+    bool more = transcript_next(items->transcript, &cursor, &stream, &line);
     while (more) {
         enum run_stream current = stream;
-        struct span display = line;
-        const char *start = line.base;
-        size_t end = 0;
+        struct span first = line;
+        if (items->count >= LIMIT_OUTPUT_ITEMS_MAX && !is_coarse) {
+            is_coarse = true;
+            if (append_rest(items, RUN_STDOUT, starts[RUN_STDOUT]) != 0 ||
+                append_rest(items, RUN_STDERR, starts[RUN_STDERR]) != 0) {
+                return -1;
+            }
+        }
         do {
-            end = cursor.at[current];
-            more = transcript_next(transcript, &cursor, &stream, &line);
+            starts[current] = cursor.at[current];
+            more = transcript_next(items->transcript, &cursor, &stream, &line);
         } while (more && stream == current && current != RUN_DISPLAY);
-        const char *stop = transcript->bytes[current].base + end;
-        struct span text = {start, (size_t)(stop - start)};
-        if (buf_append_text(out, before) != 0 ||
-            (current == RUN_DISPLAY ? append_display_item(out, display)
-                                    : append_stream_item(out, current, text)) != 0) {
+        const char *stop = items->transcript->bytes[current].base + starts[current];
+        struct span text = {first.base, (size_t)(stop - first.base)};
+        if (current == RUN_DISPLAY ? append_display_item(items, first) != 0
+                                   : !is_coarse && append_item(items, current, text) != 0) {
             return -1;
         }
-        before = ",";
     }
-    return buf_append_text(out, *before == '[' ? "[]" : "]");
+    return 0;
+}
+
+/* ,"output":[{...}] */
+static int append_output(struct buf *out, const struct result *result)
+{
+    struct items items = {.out = out, .transcript = result->transcript, .before = ""};
+    buf_init(&items.display, out->bytes_max);
+    display_room_init(&items.room_store, result->picture_bytes_max);
+    items.room = result->has_content ? &items.room_store : NULL;
+    int failed = buf_append_text(out, ",\"output\":[") != 0 || append_items(&items) != 0;
+    buf_free(&items.display);
+    return failed ? -1 : buf_append_char(out, ']');
 }
 
 /* ,"display":[{...}], where something was displayed */
-static int append_displays(struct buf *out, const struct transcript *transcript)
+static int append_displays(struct buf *out, const struct result *result)
 {
-    struct span rest = buf_span(&transcript->bytes[RUN_DISPLAY]);
+    struct span rest = buf_span(&result->transcript->bytes[RUN_DISPLAY]);
     const char *before = ",\"display\":[";
+    struct display_room room;
     if (rest.len == 0) {
         return 0;
     }
+    display_room_init(&room, result->picture_bytes_max);
     while (rest.len > 0) {
         const char *newline = memchr(rest.base, '\n', rest.len);
         size_t len = newline == NULL ? rest.len : (size_t)(newline - rest.base);
-        if (buf_append_text(out, before) != 0 || buf_append(out, rest.base, len) != 0) {
+        struct span display = {rest.base, len};
+        struct display_view view;
+        display_look(display, result->has_content ? &room : NULL, &view);
+        if (buf_append_text(out, before) != 0 || display_append_forms(out, display, &view) != 0) {
             return -1;
         }
         len += newline == NULL ? 0 : 1;
@@ -469,17 +476,41 @@ static int append_installation(struct buf *out, const struct outcome *outcome)
                : append_member(out, "install_log", outcome->install_log);
 }
 
+/* ,"truncated":{...}: of which parts something is missing */
+static int append_truncated(struct buf *out, const struct result *result)
+{
+    const struct outcome *o = result->outcome;
+    const struct transcript *t = result->transcript;
+    const struct {
+        const char *name;
+        bool is_true;
+    } rows[] = {
+        {"stdout", t->truncated[RUN_STDOUT] || (o->output_truncated && !o->stderr_truncated)},
+        {"stderr", t->truncated[RUN_STDERR] || o->stderr_truncated},
+        {"return_value", span_equal(result->value_note, span_of("truncated"))},
+        {"display", t->truncated[RUN_DISPLAY] || (o->limits & WIRE_LIMIT_DISPLAY) != 0},
+    };
+    const char *before = ",\"truncated\":{";
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (buf_append_format(out, "%s\"%s\":%s", before, rows[i].name,
+                              rows[i].is_true ? "true" : "false") != 0) {
+            return -1;
+        }
+        before = ",";
+    }
+    return buf_append_char(out, '}');
+}
+
 static int append_measures(struct buf *out, const struct result *result)
 {
     const struct outcome *o = result->outcome;
-    bool truncated = o->output_truncated || result->transcript->truncated;
     return buf_append_format(out,
-                             ",\"truncated\":%s,\"timings\":{\"install_ms\":%.3f,"
+                             ",\"timings\":{\"install_ms\":%.3f,"
                              "\"queue_ms\":%.3f,\"wall_ms\":%.3f,\"cpu_ms\":%.3f},"
                              "\"memory_bytes\":%llu}",
-                             truncated ? "true" : "false", (double)o->install_us / 1000,
-                             (double)o->queue_us / 1000, (double)o->wall_us / 1000,
-                             (double)o->cpu_us / 1000, (unsigned long long)o->memory_bytes);
+                             (double)o->install_us / 1000, (double)o->queue_us / 1000,
+                             (double)o->wall_us / 1000, (double)o->cpu_us / 1000,
+                             (unsigned long long)o->memory_bytes);
 }
 
 /* What the program made, where there is anything. */
@@ -506,9 +537,9 @@ int result_append_structured(struct buf *out, const struct result *result)
                           outcome_status_name(outcome->status), outcome->exit_code) != 0 ||
         append_member(out, "stdout", buf_span(&transcript->bytes[RUN_STDOUT])) != 0 ||
         append_member(out, "stderr", buf_span(&transcript->bytes[RUN_STDERR])) != 0 ||
-        buf_append_text(out, ",\"output\":") != 0 || append_streams(out, transcript) != 0 ||
-        append_displays(out, transcript) != 0 || append_files(out, result) != 0 ||
-        buf_append_text(out, ",\"return_value\":") != 0 || append_value_or_null(out, result) != 0) {
+        append_output(out, result) != 0 || append_displays(out, result) != 0 ||
+        append_files(out, result) != 0 || buf_append_text(out, ",\"return_value\":") != 0 ||
+        append_value_or_null(out, result) != 0) {
         return -1;
     }
     if (result->value_note.len > 0 &&
@@ -522,7 +553,7 @@ int result_append_structured(struct buf *out, const struct result *result)
     }
     if (buf_append_text(out, ",\"error\":") != 0 || append_error(out, outcome) != 0 ||
         append_installation(out, outcome) != 0 || buf_append_text(out, ",\"limits\":") != 0 ||
-        append_limits(out, outcome->limits) != 0) {
+        append_limits(out, outcome->limits) != 0 || append_truncated(out, result) != 0) {
         return -1;
     }
     return append_measures(out, result);

@@ -32,6 +32,8 @@ struct result {
     struct span value_note;
     const struct result_files *files; /* what the program made; NULL: nobody asked. Set it behind
                                          result_open */
+    bool has_content;         /* pictures go there, and structured content tells where. Settable */
+    size_t picture_bytes_max; /* of one in the content, as base64. Settable */
 };
 void result_open(struct result *result, const struct outcome *outcome,
                  const struct transcript *transcript);
@@ -39,6 +41,9 @@ void result_open(struct result *result, const struct outcome *outcome,
 /* Each appends and returns 0, or -1 as buf_append. */
 int result_append_text(struct buf *out, enum result_mode mode, const struct result *result);
 int result_append_structured(struct buf *out, const struct result *result);
+
+/* MCP's content, an array: the text first, then the pictures in order (result/display.h). */
+int result_append_content(struct buf *out, enum result_mode mode, const struct result *result);
 
 /* What to say of an outcome that is no success: the traceback, or a sentence. Borrowed. */
 struct span result_error_text(const struct outcome *outcome);

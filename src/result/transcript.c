@@ -4,6 +4,7 @@
 
 #include "base/jtext.h"
 #include "base/limits.h"
+#include "result/display.h"
 
 void transcript_init(struct transcript *transcript, size_t bytes_max)
 {
@@ -29,30 +30,11 @@ static void end_line(struct transcript *t, enum run_stream stream, size_t end)
 {
     size_t start = t->line_start[stream];
     if (buf_append_char(&t->order, (char)stream) != 0) {
-        t->truncated = true;
+        t->truncated[stream] = true;
     }
     if (t->line != NULL) {
         t->line(t->context, stream, (struct span){t->bytes[stream].base + start, end - start});
     }
-}
-
-bool transcript_check_display(struct span json, struct span *display)
-{
-    if (jtext_check(json, JTEXT_STRICT, display, NULL) != 0 ||
-        jtext_type(*display) != JTEXT_OBJECT) {
-        return false;
-    }
-    struct jtext_cursor cursor = jtext_open(*display);
-    struct span key;
-    struct span member;
-    size_t count = 0;
-    while (jtext_next(&cursor, &key, &member)) {
-        if (jtext_type(member) != JTEXT_STRING) {
-            return false;
-        }
-        count++;
-    }
-    return count > 0;
 }
 
 static void add_display(struct transcript *t, struct span json)
@@ -60,30 +42,14 @@ static void add_display(struct transcript *t, struct span json)
     struct buf *all = &t->bytes[RUN_DISPLAY];
     size_t before = all->len;
     struct span display;
-    if (!transcript_check_display(json, &display)) {
+    if (!display_check(json, &display)) {
         return;
     }
     if (jtext_append_compact(all, display) != 0 || buf_append_char(all, '\n') != 0 ||
         buf_append_char(&t->order, (char)RUN_DISPLAY) != 0) {
         all->len = before;
-        t->truncated = true;
+        t->truncated[RUN_DISPLAY] = true;
     }
-}
-
-int transcript_append_display(struct buf *out, struct span display)
-{
-    struct span text;
-    if (jtext_find(display, "text/plain", &text)) {
-        return jtext_string_decode(out, text);
-    }
-    struct jtext_cursor cursor = jtext_open(display);
-    struct span kind;
-    if (!jtext_next(&cursor, &kind, &text)) {
-        return 0;
-    }
-    return buf_append_char(out, '<') != 0 || jtext_string_decode(out, kind) != 0
-               ? -1
-               : buf_append_char(out, '>');
 }
 
 void transcript_add(struct transcript *transcript, enum run_stream stream, struct span bytes)
@@ -97,10 +63,10 @@ void transcript_add(struct transcript *transcript, enum run_stream stream, struc
     size_t room = all->bytes_max - all->len;
     if (bytes.len > room) {
         bytes.len = room;
-        transcript->truncated = true;
+        transcript->truncated[stream] = true;
     }
     if (buf_append(all, bytes.base, bytes.len) != 0) {
-        transcript->truncated = true;
+        transcript->truncated[stream] = true;
         return;
     }
     while (searched < all->len) {

@@ -5,8 +5,8 @@
  * cut in two is whole again; and the order in which lines were completed is kept beside them, so
  * the two streams can be shown line by line as they were produced. Nothing of them is decoded here.
  *
- * What display() showed stands between the lines. It is checked here, once: what is no JSON object
- * of texts is left out. The rest is kept as JSON without white space, so each is a line too.
+ * What display() showed stands between the lines (result/display.h). What is no bundle is left out;
+ * the rest is kept as JSON without white space, so each is a line too.
  */
 #ifndef RESULT_TRANSCRIPT_H
 #define RESULT_TRANSCRIPT_H
@@ -21,7 +21,7 @@ struct transcript {
     struct buf bytes[3];  /* by enum run_stream, as written; of displays one a line */
     size_t line_start[2]; /* where each stream's unfinished line begins */
     struct buf order;     /* one byte for each line: its enum run_stream */
-    bool truncated;       /* more came than there was room for */
+    bool truncated[3];    /* more came than there was room for */
     void (*line)(void *context, enum run_stream stream, struct span line); /* may be NULL */
     void *context;
 };
@@ -43,12 +43,5 @@ struct transcript_cursor {
 };
 bool transcript_next(const struct transcript *transcript, struct transcript_cursor *cursor,
                      enum run_stream *stream, struct span *line);
-
-/* Whether a guest's bundle is a JSON object of texts, at least one, and its span. */
-bool transcript_check_display(struct span json, struct span *display);
-
-/* Appends the plain text of a checked display; the name of its first form when it has none. 0, or
- * -1 as buf_append. */
-int transcript_append_display(struct buf *out, struct span display);
 
 #endif

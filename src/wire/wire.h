@@ -118,6 +118,7 @@ enum wire_request_field {
     /* u32 length of the name, the name (a relative path), the contents; repeated, behind all other
      * fields: a file that is put into the working directory first. Not shown to the guest */
     WIRE_REQUEST_FILE = 22,
+    WIRE_REQUEST_PICTURE_BYTES = 30, /* u64: of a picture as base64; larger ones are scaled down */
 };
 
 enum wire_result_field {
@@ -202,6 +203,7 @@ enum wire_limit {
     WIRE_LIMIT_CPU = 1 << 7,
     WIRE_LIMIT_DISPLAY = 1 << 8,
     WIRE_LIMIT_RECURSION = 1 << 9,
+    WIRE_LIMIT_STDERR = 1 << 10, /* with OUTPUT: what was cut off is of stderr */
 };
 
 enum wire_end_field {

@@ -68,7 +68,7 @@ def test_output_without_end(shared: Target) -> None:
             name,
             result["error"],
         )
-        assert result["truncated"] is True
+        assert result["truncated"]["stdout"] or result["truncated"]["stderr"]
         parts = [item["text"] for item in result["output"]]
         if name != "not text":  # each wrong byte becomes a character
             assert sum(map(len, parts)) == LIMIT_BYTES, name
@@ -77,13 +77,13 @@ def test_output_without_end(shared: Target) -> None:
 
 
 def test_lines_by_the_hundred_thousand(shared: Target) -> None:
-    """The order of both streams is told line by line, which costs more than the lines."""
+    """The order of both streams is told line by line at first, then stream by stream."""
     code = "import sys\nwhile True: print(1); print(2, file=sys.stderr)"
     message = shared.server.call_message(code)
     shared.server.send(message)
     answer = shared.server.answer_to(message["id"])
     assert answer["result"]["structuredContent"]["limits"] == ["output"]
-    assert len(json.dumps(answer)) < 32 * LIMIT_BYTES
+    assert len(json.dumps(answer)) < 8 * LIMIT_BYTES
 
 
 def test_a_command_says_the_same(vitrine: Program) -> None:

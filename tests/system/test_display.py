@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
 import pytest
 from driver import Program, RawServer
 
-RICH = """
+# One white pixel.
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
+
+RICH = (
+    f"PNG = {PNG!r}"
+    + """
 class Table:
     def _repr_html_(self): return '<table>é</table>'
-    def _repr_png_(self): return b'\\x89PNG'
+    def _repr_png_(self): return __import__('base64').b64decode(PNG)
     def __repr__(self): return 'Table()'
 
 class Formula:
@@ -24,6 +28,7 @@ class Broken:
     def _repr_mimebundle_(self, **options): raise ValueError
     def __repr__(self): return 'Broken()'
 """
+)
 
 
 def result_of(vitrine: Program, code: str, *args: str) -> dict[str, Any]:
@@ -37,9 +42,9 @@ def test_forms(vitrine: Program) -> None:
         {
             "text/plain": "Table()",
             "text/html": "<table>é</table>",
-            "image/png": base64.b64encode(b"\x89PNG").decode(),
+            "image/png": PNG,
         },
-        {"text/plain": "x", "text/latex": "$x$"},
+        {"text/plain": "x", "text/latex": "$x$", "application/json": "{}"},
         {"text/plain": "Broken()"},
         {"text/plain": "<class '__main__.Table'>"},
         {"text/plain": "'text'"},

@@ -180,13 +180,14 @@ def test_result_limit(vitrine: Program) -> None:
     result = result_of(vitrine, "'x' * 1000", "--result-limit", "100")
     assert (result["status"], result["limits"]) == ("success", ["result"])
     assert result["return_value_note"] == "truncated"
+    assert [name for name, is_true in result["truncated"].items() if is_true] == ["return_value"]
 
 
 def test_output_limit(vitrine: Program) -> None:
     code = "import os\nwhile True: os.write(1, b'x' * 99999)"
     result = result_of(vitrine, code, "--output-limit", "256K")
     assert (result["status"], result["limits"]) == ("limit", ["output"])
-    assert result["truncated"] is True
+    assert [name for name, is_true in result["truncated"].items() if is_true] == ["stdout"]
     assert len(result["stdout"]) == 256 << 10
 
 
@@ -226,6 +227,7 @@ def test_each_limit_has_its_name(vitrine: Program) -> None:
         ("--open-files", "15", "513"),
         ("--recursion-limit", "99", "100001"),
         ("--display-count", "-1", "10001"),
+        ("--picture-bytes", "8191", "3145729"),
     ],
 )
 def test_ceilings(vitrine: Program, option: str, below: str, above: str) -> None:

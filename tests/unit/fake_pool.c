@@ -133,6 +133,7 @@ struct run_limits run_limits_default(void)
         .file_count = LIMIT_FILE_COUNT_DEFAULT,
         .open_files = LIMIT_OPEN_FILES_DEFAULT,
         .display_count = LIMIT_DISPLAY_COUNT_DEFAULT,
+        .picture_bytes = LIMIT_PICTURE_BYTES_DEFAULT,
         .recursion = LIMIT_RECURSION_DEFAULT,
     };
 }
