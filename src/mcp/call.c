@@ -158,8 +158,9 @@ static int append_result(struct buf *out, const struct mcp_call *call,
     result_open(&result, outcome, &call->transcript);
     result.picture_bytes_max = config_of(call)->limits.picture_bytes;
     if (result_append_head(out, call->era, buf_span(&call->id), true) != 0 ||
-        buf_append_text(out, "\"content\":") != 0 ||
-        result_append_content(out, config_of(call)->return_mode, &result) != 0) {
+        buf_append_text(out, "\"content\":[") != 0 ||
+        result_append_content(out, config_of(call)->return_mode, &result) != 0 ||
+        buf_append_char(out, ']') != 0) {
         return -1;
     }
     if (call->era >= ERA_2025_06_18 && (buf_append_text(out, ",\"structuredContent\":") != 0 ||

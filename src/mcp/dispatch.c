@@ -118,7 +118,7 @@ static void handle_list_tools(const struct mcp_request *request)
     struct buf members;
     buf_init(&members, 64 * KIB);
     int failed = buf_append_text(&members, "\"tools\":[");
-    failed |= tool_append_definition(&members, request->era, &config->limits, config->installs);
+    failed |= tool_append_definition(&members, request->era, config);
     failed |= buf_append_char(&members, ']');
     if (era_is_modern(request->era)) {
         failed |=

@@ -19,7 +19,12 @@ struct mcp_registry;
 struct mcp_config {
     uv_loop_t *loop;
     struct packages *packages;
-    bool installs; /* whether they install anything, which the tool's description says */
+    /* What the tool's description says of packages: whether any are installed, from the network,
+     * and all; and which are there for every program (NULL-terminated, or NULL). */
+    bool installs;
+    bool is_offline;
+    bool has_allow_list;
+    const char *const *dependencies;
     struct run_limits limits;
     enum result_mode return_mode;
     /* Adds to the tools, resources and prompts that every server has (mcp/registry.h). May be

@@ -4,32 +4,10 @@
 #include <string.h>
 
 #include "base/jtext.h"
+#include "mcp/describe.h"
 #include "result/render.h"
 
 const char tool_name[] = "run_python_code";
-
-static const char description[] =
-    "Tool to execute Python code and return stdout, stderr, and return value.\n\n"
-    "The code may be async, and the value on the last line will be returned as the return value.\n"
-    "\nThe code will be executed with Python " TOOL_PYTHON_SERIES ".\n\n"
-    "- Print what you want to see, or put an expression on the last line: its value comes back as "
-    "JSON. Top-level await works; asyncio.run is not needed.\n"
-    "- Every call starts in a fresh interpreter: variables, imports and files of earlier calls are "
-    "gone. Pass data in with global_variables.\n"
-    "- There is no network, no access to the host's files, and no subprocesses or threads. Files "
-    "may "
-    "be written, for example in /tmp; they end with the call.\n";
-
-static const char description_with_packages[] =
-    "- The standard library is there, and packages are installed when the code imports them: "
-    "NumPy, pandas, SciPy, Matplotlib, scikit-learn, Pillow and hundreds more, and whatever the "
-    "package index has as pure Python. Just import them; pip and micropip are not needed. Where "
-    "versions matter, or the import does not tell the package, name requirements in dependencies "
-    "or in a PEP 723 block (# /// script).\n";
-
-static const char description_without_packages[] =
-    "- The standard library is all there is: no packages can be installed here, so do without "
-    "NumPy, pandas and the like.\n";
 
 static const char schema_head[] =
     "{\"type\":\"object\",\"properties\":{"
@@ -45,44 +23,21 @@ static const char schema_dependencies[] =
 static const char schema_tail[] = "},\"required\":[\"python_code\"],\"additionalProperties\":false,"
                                   "\"$schema\":\"http://json-schema.org/draft-07/schema#\"}";
 
-/* It runs anything, but what it runs can touch nothing and is forgotten afterwards. Results may
- * differ from call to call (time, random numbers), and the world is closed. */
-static const char annotations[] =
-    "{\"title\":\"Run Python code\",\"readOnlyHint\":true,\"destructiveHint\":false,"
-    "\"idempotentHint\":false,\"openWorldHint\":false}";
-
-static int append_description(struct buf *out, const struct run_limits *limits, bool installs)
-{
-    cleanup_buf struct buf text;
-    buf_init(&text, 8 * KIB);
-    if (buf_append_text(&text, description) != 0 ||
-        buf_append_text(&text,
-                        installs ? description_with_packages : description_without_packages) != 0 ||
-        buf_append_format(
-            &text, "- Limits of a call: %g seconds, %llu MiB of memory, %llu KiB of output.\n",
-            (double)limits->wall_ms / 1000, (unsigned long long)(limits->memory_bytes / MIB),
-            (unsigned long long)(limits->output_bytes / KIB)) != 0) {
-        return -1;
-    }
-    return jtext_append_string(out, buf_span(&text));
-}
-
-int tool_append_definition(struct buf *out, enum mcp_era era, const struct run_limits *limits,
-                           bool installs)
+int tool_append_definition(struct buf *out, enum mcp_era era, const struct mcp_config *config)
 {
     if (buf_append_format(out, "{\"name\":\"%s\",", tool_name) != 0 ||
         (era >= ERA_2025_06_18 && buf_append_text(out, "\"title\":\"Run Python code\",") != 0) ||
-        buf_append_text(out, "\"description\":") != 0 ||
-        append_description(out, limits, installs) != 0 ||
+        buf_append_text(out, "\"description\":") != 0 || describe_append_tool(out, config) != 0 ||
         buf_append_format(out, ",\"inputSchema\":%s%s%s", schema_head,
-                          installs ? schema_dependencies : "", schema_tail) != 0) {
+                          config->installs ? schema_dependencies : "", schema_tail) != 0) {
         return -1;
     }
     if (era >= ERA_2025_06_18 &&
         buf_append_format(out, ",\"outputSchema\":%s", result_schema_json) != 0) {
         return -1;
     }
-    if (era >= ERA_2025_03_26 && buf_append_format(out, ",\"annotations\":%s", annotations) != 0) {
+    if (era >= ERA_2025_03_26 && (buf_append_text(out, ",\"annotations\":") != 0 ||
+                                  describe_append_annotations(out, config) != 0)) {
         return -1;
     }
     return buf_append_char(out, '}');

@@ -12,17 +12,13 @@
 #include "base/limits.h"
 #include "base/span.h"
 #include "mcp/era.h"
-#include "pool/pool.h"
+#include "mcp/server.h"
 
 extern const char tool_name[];
 
-/* The guest's Python as the description names it; a test holds it against the guest's own word. */
-#define TOOL_PYTHON_SERIES "3.14"
-
-/* Appends the tool's definition as the revision knows it; `installs` says whether packages are
- * installed. 0 or -1 as buf_append. */
-int tool_append_definition(struct buf *out, enum mcp_era era, const struct run_limits *limits,
-                           bool installs);
+/* Appends the tool's definition as the revision knows it (mcp/describe.h has the words). 0 or -1 as
+ * buf_append. */
+int tool_append_definition(struct buf *out, enum mcp_era era, const struct mcp_config *config);
 
 struct tool_arguments {
     struct buf code;     /* decoded; owned */

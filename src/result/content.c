@@ -27,10 +27,9 @@ int result_append_content(struct buf *out, enum result_mode mode, const struct r
     cleanup_buf struct buf text;
     buf_init(&text, out->bytes_max);
     if (result_append_text(&text, mode, result) != 0 ||
-        buf_append_text(out, "[{\"type\":\"text\",\"text\":") != 0 ||
-        jtext_append_string(out, buf_span(&text)) != 0 || buf_append_char(out, '}') != 0 ||
-        append_pictures(out, result) != 0) {
+        buf_append_text(out, "{\"type\":\"text\",\"text\":") != 0 ||
+        jtext_append_string(out, buf_span(&text)) != 0 || buf_append_char(out, '}') != 0) {
         return -1;
     }
-    return buf_append_char(out, ']');
+    return append_pictures(out, result);
 }

@@ -42,7 +42,8 @@ void result_open(struct result *result, const struct outcome *outcome,
 int result_append_text(struct buf *out, enum result_mode mode, const struct result *result);
 int result_append_structured(struct buf *out, const struct result *result);
 
-/* MCP's content, an array: the text first, then the pictures in order (result/display.h). */
+/* The items of MCP's content, with commas between them: the text first, then the pictures in order
+ * (result/display.h). */
 int result_append_content(struct buf *out, enum result_mode mode, const struct result *result);
 
 /* What to say of an outcome that is no success: the traceback, or a sentence. Borrowed. */

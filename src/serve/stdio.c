@@ -147,6 +147,9 @@ static int start(struct server *server, const struct serve_config *config, struc
     struct mcp_config mcp = {.loop = &server->core.loop,
                              .packages = server->core.packages,
                              .installs = config->packages.installs,
+                             .is_offline = config->packages.is_offline,
+                             .has_allow_list = config->packages.allow_file != NULL,
+                             .dependencies = config->packages.dependencies,
                              .limits = config->limits,
                              .return_mode = config->return_mode};
     if (mcp_server_new(&mcp, &server->mcp, err) != 0) {

@@ -399,8 +399,8 @@ def test_version(vitrine: Program) -> None:
 def test_the_description_names_the_right_python(vitrine: Program) -> None:
     series = vitrine("version").stdout.decode().split("Python ")[1].split("\n")[0]
     series = ".".join(series.split(".")[:2])
-    source = (REPOSITORY / "src" / "mcp" / "tool.h").read_text()
-    assert f'#define TOOL_PYTHON_SERIES "{series}"' in source
+    source = (REPOSITORY / "src" / "mcp" / "describe.h").read_text()
+    assert f'#define DESCRIBE_PYTHON_SERIES "{series}"' in source
 
 
 def test_help(vitrine: Program) -> None:

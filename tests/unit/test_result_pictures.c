@@ -76,7 +76,9 @@ static json_t *content_of(struct fixture *f)
 {
     struct outcome outcome = {0};
     struct result result = result_of(f, &outcome);
+    assert_int_equal(buf_append_char(&f->out, '['), 0);
     assert_int_equal(result_append_content(&f->out, RESULT_XML, &result), 0);
+    assert_int_equal(buf_append_char(&f->out, ']'), 0);
     return load(f);
 }
 
