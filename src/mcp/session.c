@@ -268,7 +268,7 @@ void mcp_session_refuse_oversized(struct mcp_session *session, void *route)
     delivery_release(delivery);
 }
 
-void mcp_session_leave(struct mcp_session *session, void *route)
+static void leave_route(struct mcp_session *session, void *route, bool is_abandoned)
 {
     struct mcp_delivery *delivery;
     struct mcp_delivery *next;
@@ -279,7 +279,7 @@ void mcp_session_leave(struct mcp_session *session, void *route)
             continue;
         }
         delivery->has_left = true;
-        if (delivery->is_modern) {
+        if (delivery->is_modern || is_abandoned) {
             delivery_hold(delivery);
             call_cancel_of(session, delivery);
             next = TAILQ_NEXT(delivery, link);
@@ -287,4 +287,14 @@ void mcp_session_leave(struct mcp_session *session, void *route)
         }
     }
     leave(session);
+}
+
+void mcp_session_leave(struct mcp_session *session, void *route)
+{
+    leave_route(session, route, false);
+}
+
+void mcp_session_abandon(struct mcp_session *session, void *route)
+{
+    leave_route(session, route, true);
 }

@@ -84,6 +84,9 @@ void mcp_session_refuse_oversized(struct mcp_session *session, void *route);
  * `settled`. From 2026-07-28 on this cancels its requests; earlier ones go on, unheard. */
 void mcp_session_leave(struct mcp_session *session, void *route);
 
+/* The same, and its requests are cancelled whatever their revision: nobody will come for them. */
+void mcp_session_abandon(struct mcp_session *session, void *route);
+
 /* Calls under way; and their cancellation, after which nothing is sent for them. Subscriptions end
  * too. */
 unsigned mcp_session_running(const struct mcp_session *session);

@@ -157,12 +157,23 @@ static bool is_page_of_loopback(struct span origin)
     return false;
 }
 
+/* Of what is told back to a browser. */
+static bool is_visible(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.base[i] <= ' ' || text.base[i] > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool guard_allows_origin(const struct guard *guard, struct span origin)
 {
     if (origin.base == NULL) {
         return true;
     }
-    if (origin.len == 0 || is_text(origin, "null")) {
+    if (origin.len == 0 || is_text(origin, "null") || !is_visible(origin)) {
         return false;
     }
     if (guard->is_loopback && is_page_of_loopback(origin)) {

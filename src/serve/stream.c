@@ -290,7 +290,7 @@ void stream_tick(struct stream *stream, uint64_t now)
     } else if (!stream->is_standing && now - stream->left_ms >= LIMIT_RESUME_MS) {
         if (!stream->is_settled) {
             session->sessions->counts.abandoned++;
-            mcp_session_leave(session->mcp, stream);
+            mcp_session_abandon(session->mcp, stream);
         }
         release(stream);
     }
