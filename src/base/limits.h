@@ -312,6 +312,11 @@
 #define LIMIT_SNAPSHOT_RECORD_BYTES_MAX (64 * MIB) /* all but linear memory */
 #define LIMIT_SNAPSHOT_KEY_BYTES_MAX    (64 * KIB)
 
+/* The state of a guest that has run (src/guest/durable.c). */
+#define LIMIT_STATE_RECORD_BYTES_MAX (256 * MIB) /* all but linear memory and contents of files */
+#define LIMIT_STATE_INODES_MAX       2000000U
+#define LIMIT_STATE_PIECE_BYTES      (128 * KIB) /* of what is packed, at a time */
+
 /* libffi (src/guest/abi/ffi.c). */
 #define LIMIT_FFI_ARGUMENTS_MAX 1024U  /* as ctypes has it */
 #define LIMIT_FFI_NESTING_MAX   64U    /* structs of one element in each other */

@@ -14,6 +14,7 @@
 
 #include "base/limits.h"
 #include "vfs_pair.h"
+#include "vfs_whole.h"
 
 /* The calls. */
 
@@ -557,6 +558,20 @@ static void remove_host_tree(const char *path)
     rmdir(path);
 }
 
+/* The guest's side becomes what was saved of it, which is to make no difference at all. */
+static void do_save(struct pair *pair)
+{
+    struct vfs_whole whole;
+    struct err err = {0};
+    if (whole_save(pair->vfs, &whole, &err) != 0 ||
+        whole_load(pair->vfs, buf_span(&whole.record.bytes), buf_span(&whole.contents), &err) !=
+            0) {
+        fail_msg("seed %llu step %u: not saved: %s", (unsigned long long)pair->seed, pair->step,
+                 err.text);
+    }
+    whole_free(&whole);
+}
+
 /* A run. */
 
 static void take_step(struct pair *pair)
@@ -565,7 +580,7 @@ static void take_step(struct pair *pair)
         do_open,  do_open,   do_open,   do_open,   do_read,   do_read,   do_write,   do_write,
         do_write, do_seek,   do_close,  do_resize, do_stat,   do_stat,   do_access,  do_make,
         do_make,  do_remove, do_remove, do_rename, do_rename, do_rename, do_symlink, do_readlink,
-        do_chmod, do_times,  do_chdir,  do_list,   do_dup,
+        do_chmod, do_times,  do_chdir,  do_list,   do_dup,    do_save,
     };
     calls[pick(pair, sizeof calls / sizeof calls[0])](pair);
 }

@@ -95,6 +95,23 @@ static int chunk_grow(struct vfs *vfs, struct chunk *chunk, uint32_t needed)
     return 0;
 }
 
+int content_add(struct vfs *vfs, struct content *content, uint64_t index, uint32_t capacity)
+{
+    if (capacity > vfs_bytes_left(vfs)) {
+        vfs->limits_hit |= VFS_LIMIT_BYTES;
+        return -GUEST_ENOSPC;
+    }
+    char *bytes = calloc(1, capacity);
+    struct chunk *chunk = bytes == NULL ? NULL : chunk_make(content, index);
+    if (chunk == NULL) {
+        free(bytes);
+        return -GUEST_ENOMEM;
+    }
+    *chunk = (struct chunk){.index = index, .bytes = bytes, .capacity = capacity};
+    vfs->bytes_used += capacity;
+    return 0;
+}
+
 static void chunk_remove(struct vfs *vfs, struct content *content, struct chunk *chunk)
 {
     vfs->bytes_used -= chunk->capacity;

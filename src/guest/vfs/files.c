@@ -108,6 +108,13 @@ static void drop(struct vfs *vfs, struct file *file)
     }
 }
 
+void files_put(struct vfs *vfs, struct file *place, const struct file *file)
+{
+    *place = *file;
+    place->refs = 0;
+    hold(vfs, file);
+}
+
 int files_add(struct vfs *vfs, const struct file *file, bool close_on_exec)
 {
     int fd = lowest_free(vfs, 0);
@@ -117,9 +124,7 @@ int files_add(struct vfs *vfs, const struct file *file, bool close_on_exec)
     }
     /* Every open file has a descriptor, so where a descriptor is free an open file is too. */
     assert(fd >= 0 && place < LIMIT_OPEN_FILES_MAX);
-    vfs->files[place] = *file;
-    vfs->files[place].refs = 0;
-    hold(vfs, file);
+    files_put(vfs, &vfs->files[place], file);
     share(vfs, fd, &vfs->files[place], close_on_exec);
     return fd;
 }

@@ -47,9 +47,9 @@ static int find_in_image(const struct vfs *vfs, const struct inode *dir, uint32_
     return found < 0 ? -GUEST_EIO : found;
 }
 
-/* A record of origins with all numbers 0; 1 + its number, or 0 without memory. Images that share
- * children between directories could ask for any number of records: there is a maximum. */
-static uint32_t new_origin(struct vfs *vfs)
+/* Images that share children between directories could ask for any number of records: there is a
+ * maximum. */
+uint32_t layers_new_origin(struct vfs *vfs)
 {
     if (vfs->origin_count == vfs->origin_capacity) {
         uint32_t capacity = vfs->origin_capacity == 0 ? ORIGINS_FIRST : vfs->origin_capacity * 2;
@@ -74,7 +74,7 @@ static uint32_t new_origin(struct vfs *vfs)
 static uint32_t merge_origins(struct vfs *vfs, const struct inode *parent, struct span name,
                               struct vnode top)
 {
-    uint32_t record = new_origin(vfs);
+    uint32_t record = layers_new_origin(vfs);
     if (record == 0) {
         return 0;
     }

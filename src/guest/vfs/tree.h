@@ -39,6 +39,8 @@ int64_t content_write(struct vfs *vfs, struct content *content, uint64_t offset,
                       size_t len);
 /* Makes sure that later writes to the range need no more room. */
 int content_allocate(struct vfs *vfs, struct content *content, uint64_t offset, uint64_t len);
+/* Adds a chunk of zeros, charged to the quota, behind the others. -ENOSPC or -ENOMEM. */
+int content_add(struct vfs *vfs, struct content *content, uint64_t index, uint32_t capacity);
 /* Drops what lies at `size` and past it. */
 void content_cut(struct vfs *vfs, struct content *content, uint64_t size);
 uint64_t content_charge(const struct content *content); /* bytes charged to the quota */
@@ -180,6 +182,9 @@ int64_t vnode_read(const struct vfs *vfs, struct vnode node, uint64_t offset, ch
 
 /* Finds a child; out->{0,0} when there is none. Directories come back as inodes. */
 int layers_lookup(struct vfs *vfs, uint32_t dir, struct span name, struct vnode *out);
+/* A record of origins with all numbers 0; 1 + its number, or 0 without memory or past the maximum.
+ */
+uint32_t layers_new_origin(struct vfs *vfs);
 /* Whether an image has the name in this directory, hidden or not. */
 bool layers_have(const struct vfs *vfs, const struct inode *dir, struct span name);
 /* The entry at *position, "." and ".." first, and moves on: 1, 0 at the end, or an error. */
@@ -279,6 +284,9 @@ int files_own(struct vfs *vfs, struct file *file, uint32_t *number);
 /* A descriptor for a new open file, whose node or pipe's end it takes a reference to. There must
  * be room. */
 int files_add(struct vfs *vfs, const struct file *file, bool close_on_exec);
+
+/* Puts an open file that no descriptor has yet in a free place, and takes the same reference. */
+void files_put(struct vfs *vfs, struct file *place, const struct file *file);
 
 int64_t pipe_read(struct pipe *pipe, char *bytes, size_t len);
 int64_t pipe_write(struct pipe *pipe, const char *bytes, size_t len);

@@ -13,7 +13,7 @@
  * generic Linux ones), repeated below so that the host's headers never decide what a guest means.
  *
  * Life: vfs_new, the calls, vfs_free. Inodes, image entries, devices, pipes and open files refer
- * to each other by number only, so that a file system can later be written out and read back.
+ * to each other by number only, so that a file system can be written out and read back.
  */
 #ifndef GUEST_VFS_VFS_H
 #define GUEST_VFS_VFS_H
@@ -24,6 +24,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/flow.h"
 #include "base/save.h"
 #include "base/span.h"
 #include "guest/vfs/errno.h"
@@ -282,6 +283,20 @@ void vfs_mark(struct vfs *vfs);
  */
 int vfs_save_state(struct vfs *vfs, struct saving *out, struct err *err);
 int vfs_load_state(struct vfs *vfs, struct loading *in, struct err *err);
+
+/*
+ * All of it but the images: the writable layer, with what has been removed, names and numbers as
+ * the guest knows them, open files, pipes, the working directory. It is saved in two parts: a
+ * record of everything but the contents of files, and these, which may be more than one would keep
+ * in memory. Loading is for a file system over the same images, or over others that have at the
+ * same places at least what is referred to; what was in it is dropped. What is loaded is checked as
+ * outside bytes are, and has to fit the quotas. After -1 the file system is good for vfs_free
+ * alone. ERR_FORMAT, ERR_LIMIT, ERR_MEMORY, in->is_bad, and what the flow says.
+ */
+int vfs_save_whole(const struct vfs *vfs, struct saving *out, struct err *err);
+int vfs_write_contents(const struct vfs *vfs, const struct flow_out *flow, struct err *err);
+int vfs_load_whole(struct vfs *vfs, struct loading *in, struct err *err);
+int vfs_read_contents(struct vfs *vfs, const struct flow_in *flow, struct err *err);
 
 struct vfs_walk_entry {
     struct span path; /* absolute, without a final slash; borrowed for the call */
