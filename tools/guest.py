@@ -68,9 +68,9 @@ def cpu_features() -> str:
     return f"{platform.machine()} {flags}"
 
 
-def key_of(found: dict[str, parts.Part], folders: tuple[str, ...]) -> str:
-    """A name for what is made from the parts and from the sources in `folders`."""
-    inputs = {"cpu": cpu_features(), "guest.py": cache.sha256_of(Path(__file__))}
+def sum_of(found: dict[str, parts.Part], folders: tuple[str, ...], cpu: str) -> str:
+    """One sum over the parts, the sources in `folders` and a kind of processor."""
+    inputs = {"cpu": cpu, "guest.py": cache.sha256_of(Path(__file__))}
     for part in found.values():
         inputs |= {f"{part.name}/{name}": digest for name, digest in part.files.items()}
     for folder in folders:
@@ -78,7 +78,12 @@ def key_of(found: dict[str, parts.Part], folders: tuple[str, ...]) -> str:
         for path in [top] if top.is_file() else sorted(top.rglob("*")):
             if path.suffix in SOURCE_SUFFIXES and "__pycache__" not in path.parts:
                 inputs[str(path.relative_to(REPOSITORY))] = cache.sha256_of(path)
-    return cache.sha256_of_all(inputs)[:16]
+    return cache.sha256_of_all(inputs)
+
+
+def key_of(found: dict[str, parts.Part], folders: tuple[str, ...]) -> str:
+    """A name for what is made from the parts and from the sources in `folders` for this machine."""
+    return sum_of(found, folders, cpu_features())[:16]
 
 
 def make_core(program: Path, pyodide: Path, work: Path) -> None:
@@ -153,6 +158,8 @@ def make_guest(program: Path, found: dict[str, parts.Part], core: Path, work: Pa
     (work / "distribution").write_text(distribution(pyodide), encoding="utf-8")
     (work / "key").write_text(key_of(found, WHEEL_FROM) + "\n", encoding="utf-8")
     (work / "id").write_text(key_of(found, GUEST_FROM) + "\n", encoding="utf-8")
+    # The same on each machine: a guest's state goes from one to the other.
+    (work / "build").write_text(sum_of(found, GUEST_FROM, "any") + "\n", encoding="utf-8")
     pip = found["pip"]
     make_resolver(program, pip.place / next(iter(pip.files)), work)
 

@@ -22,6 +22,7 @@ run  roots    certificates    ca-certificates
 run  module   zlib            zlib1g-dev
 run  module   libcrypto       libssl-dev
 run  file     http_parser.h   libhttp-parser-dev
+run  module   libzstd         libzstd-dev
 test module   cmocka          libcmocka-dev
 test module   jansson         libjansson-dev
 test python   ensurepip       python3-venv

@@ -234,12 +234,30 @@ static int path_beside(const char *core_path, const char *name, char path[PATH_B
                : 0;
 }
 
+/* Which build the guest's folder is of, by the sum of what it was made from (tools/guest.py). While
+ * it is being made, there is no such file. */
+static int build_read(struct guest *guest, const char *core_path, struct err *err)
+{
+    char path[PATH_BYTES_MAX];
+    cleanup_buf struct buf text;
+    buf_init(&text, sizeof guest->build);
+    if (path_beside(core_path, GUEST_BUILD_FILE, path, err) != 0) {
+        return -1;
+    }
+    if (fd_read_file(path, &text, NULL) == 0 && text.len < sizeof guest->build) {
+        memcpy(guest->build, text.base, text.len);
+        guest->build[strcspn(guest->build, "\n")] = '\0';
+    }
+    return 0;
+}
+
 /* The trampoline is a file too: compiling even its 100 bytes at boot costs 3 ms. */
 static int modules_map(struct guest *guest, const struct guest_config *config, struct err *err)
 {
     char trampoline[PATH_BYTES_MAX];
     char symbols[PATH_BYTES_MAX];
-    return path_beside(config->core_path, GUEST_TRAMPOLINE_FILE, trampoline, err) != 0 ||
+    return build_read(guest, config->core_path, err) != 0 ||
+                   path_beside(config->core_path, GUEST_TRAMPOLINE_FILE, trampoline, err) != 0 ||
                    path_beside(config->core_path, GUEST_SYMBOLS_FILE, symbols, err) != 0 ||
                    engine_module_open(guest->engine, config->core_path, &guest->core, err) != 0 ||
                    engine_module_open(guest->engine, trampoline, &guest->trampoline, err) != 0 ||
@@ -262,6 +280,7 @@ static int instantiate(struct guest *guest, struct err *err)
         trampoline_install(guest, data, err) != 0) {
         return -1;
     }
+    guest->table_own = engine_table_size(guest->store, &guest->table);
     return 0;
 }
 
@@ -555,6 +574,36 @@ int boot_read_version(struct guest *guest, struct err *err)
     return 0;
 }
 
+int boot_look_again(struct guest *guest, struct err *err)
+{
+    static const char *const names[] = {"importlib", "invalidate_caches"};
+    uint32_t texts[] = {text_new(guest, names[0]), text_new(guest, names[1])};
+    uint32_t objects[2] = {0};
+    uint32_t done = 0;
+    if (guest_call(guest, GUEST_PYIMPORT_IMPORTMODULE, &texts[0], 1, &objects[0], err) != 0) {
+        return -1;
+    }
+    const uint32_t args[] = {objects[0], texts[1]};
+    if ((objects[0] != 0 &&
+         guest_call(guest, GUEST_PYOBJECT_GETATTRSTRING, args, 2, &objects[1], err) != 0) ||
+        (objects[1] != 0 &&
+         guest_call(guest, GUEST_PYOBJECT_CALLNOARGS, &objects[1], 1, &done, err) != 0)) {
+        return -1;
+    }
+    if (done == 0 && guest_call(guest, GUEST_PYERR_GETRAISEDEXCEPTION, NULL, 0, &done, err) != 0) {
+        return -1;
+    }
+    const uint32_t owned[] = {done, objects[0], objects[1]};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
+        if (owned[i] != 0 && guest_call(guest, GUEST_PY_DECREF, &owned[i], 1, NULL, err) != 0) {
+            return -1;
+        }
+    }
+    return guest_call(guest, GUEST_FREE, &texts[0], 1, NULL, err) != 0
+               ? -1
+               : guest_call(guest, GUEST_FREE, &texts[1], 1, NULL, err);
+}
+
 /* ---- The whole ---------------------------------------------------------------------------------
  */
 
@@ -624,10 +673,9 @@ static void instance_free(struct guest *guest)
     guest->ffi = NULL;
 }
 
-/* As after guest_load, but for the snapshot. */
-static int reset(struct guest *guest, struct err *err)
+/* All that is neither the store's nor mapped. */
+static int surroundings_reset(struct guest *guest, struct err *err)
 {
-    instance_free(guest);
     loader_reset(guest->loader);
     guest->zone = zone_utc();
     guest->zone_text[0] = '\0';
@@ -638,7 +686,28 @@ static int reset(struct guest *guest, struct err *err)
     guest->end = NULL;
     vfs_free(guest->vfs);
     guest->vfs = NULL;
-    return files_new(guest, err) != 0 ? -1 : instantiate(guest, err);
+    return files_new(guest, err);
+}
+
+/* As after guest_load, but for the snapshot. */
+static int reset(struct guest *guest, struct err *err)
+{
+    instance_free(guest);
+    return surroundings_reset(guest, err) != 0 ? -1 : instantiate(guest, err);
+}
+
+int boot_clear(struct guest *guest, struct err *err)
+{
+    const uint32_t size = engine_table_size(guest->store, &guest->table);
+    for (uint32_t i = guest->table_own; i < size; i++) {
+        if (engine_table_set(guest->store, &guest->table, i, NULL, err) != 0) {
+            return -1;
+        }
+    }
+    buf_free(&guest->handles);
+    ffi_free(guest->ffi);
+    guest->ffi = NULL;
+    return surroundings_reset(guest, err);
 }
 
 /* What the engine makes when it is first used is in no snapshot: references to functions. So a

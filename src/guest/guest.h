@@ -17,11 +17,14 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/flow.h"
 #include "base/span.h"
 
 struct guest;
 
 #define GUEST_TRAMPOLINE_FILE "trampoline.cwasm"
+
+#define GUEST_BUILD_FILE "build" /* which build the guest is of, the same on all machines */
 
 #define GUEST_SYMBOLS_FILE                                                                         \
     "core.symbols" /* what the core offers to side modules; dylink/record.h */
@@ -125,6 +128,36 @@ int guest_rehearse(struct guest *guest, bool will_fork, struct err *err);
 /* Asks for a KeyboardInterrupt as soon as the interpreter looks. Async-signal-safe; callable from
  * a signal handler while guest_run is under way. */
 void guest_interrupt(struct guest *guest);
+
+/* ---- The state of a guest that has run --------------------------------------------------------
+ */
+
+/*
+ * Writes all that the guest is, packed, in pieces of at most LIMIT_STATE_PIECE_BYTES: memory, its
+ * libraries, its files with those that are open, its clocks. Between two runs, never during one.
+ * The guest's hash secret and its random generators are in it. The guest stays as it is, whatever
+ * comes of it. ERR_LIMIT, ERR_MISSING when the guest's folder has no GUEST_BUILD_FILE, and what
+ * `out` says.
+ */
+int guest_state_write(struct guest *guest, const struct flow_out *out, struct err *err);
+
+/* What a guest may have that comes out of a state; its memory is bounded by guest_config. */
+struct guest_state_room {
+    uint64_t file_bytes_max;
+    uint64_t file_count_max;
+};
+
+/*
+ * Makes this guest the one whose state comes in pieces; whatever it was goes. For a guest that has
+ * been loaded, booted or not, of the same build and engine, with all the side modules and files of
+ * packages that the state refers to; where there are more, the guest sees them. The state may be
+ * anybody's words: it is checked, and its memory is what its author could have written there as a
+ * guest. That it is whole is the caller's to find out, if he did not make it. The guest's clocks go
+ * on from where they were. After -1 it is good for guest_free alone. ERR_FORMAT with the reason,
+ * ERR_LIMIT, ERR_MEMORY, ERR_TRAP, and what `in` says.
+ */
+int guest_state_read(struct guest *guest, const struct flow_pieces *in,
+                     const struct guest_state_room *room, struct err *err);
 
 /* ---- For set-up (vitrine-precompile) ----------------------------------------------------------
  */

@@ -98,21 +98,34 @@ static void header_write(char header[SNAPSHOT_HEADER_BYTES], size_t record_bytes
     memcpy(header + sizeof magic + sizeof numbers + sizeof sizes, &table, sizeof table);
 }
 
-static int record_write(struct guest *guest, struct saving *out, struct err *err)
+void snapshot_save_python(struct guest *guest, struct saving *out)
 {
-    save_bytes(out, buf_span(&guest->snapshot_key));
     save_u32(out, guest->step_function);
     save_u32(out, guest->rewind_function);
     save_u32(out, (uint32_t)guest->variable_count);
     for (size_t i = 0; i < guest->variable_count; i++) {
         save_u32(out, engine_global_get_i32(guest->store, &guest->variables[i]));
     }
-    if (vfs_save_state(guest->vfs, out, err) != 0 || loader_save(guest, out, err) != 0) {
+}
+
+int snapshot_save_links(struct guest *guest, struct saving *out, struct err *err)
+{
+    if (loader_save(guest, out, err) != 0) {
         return -1;
     }
     handles_save(guest, out);
     ffi_save(guest, out);
     environment_zone_save(guest, out);
+    return 0;
+}
+
+static int record_write(struct guest *guest, struct saving *out, struct err *err)
+{
+    save_bytes(out, buf_span(&guest->snapshot_key));
+    snapshot_save_python(guest, out);
+    if (vfs_save_state(guest->vfs, out, err) != 0 || snapshot_save_links(guest, out, err) != 0) {
+        return -1;
+    }
     return out->is_full ? err_set(err, ERR_LIMIT, "its record has more than %llu bytes",
                                   LIMIT_SNAPSHOT_RECORD_BYTES_MAX)
                         : 0;
@@ -188,13 +201,11 @@ static int header_read(struct span file, struct snapshot *out, struct err *err)
     return 0;
 }
 
-/* What Python and the core have outside of linear memory. */
-static int python_load(struct guest *guest, struct loading *in, struct err *err)
+int snapshot_load_python(struct guest *guest, struct loading *in, struct err *err)
 {
     guest->step_function = load_u32(in);
     guest->rewind_function = load_u32(in);
-    if (load_u32(in) != guest->variable_count || guest->step_function == 0 ||
-        guest->rewind_function == 0) {
+    if (load_u32(in) != guest->variable_count || guest->step_function == 0) {
         return damaged(err);
     }
     for (size_t i = 0; i < guest->variable_count; i++) {
@@ -203,23 +214,23 @@ static int python_load(struct guest *guest, struct loading *in, struct err *err)
     return 0;
 }
 
-/* The memory and the table get their sizes before the libraries get their places in them. */
-static int sizes_restore(struct guest *guest, const struct snapshot *snapshot, struct err *err)
+int snapshot_make_room(struct guest *guest, uint64_t memory_size, uint32_t table_size,
+                       struct err *err)
 {
-    const uint32_t table_size = engine_table_size(guest->store, &guest->table);
+    const uint32_t table_has = engine_table_size(guest->store, &guest->table);
     uint32_t ignored;
-    if (snapshot->memory_size > guest->memory_bytes_max) {
-        return err_set(err, ERR_LIMIT, "the snapshot has more memory than this guest may have");
+    if (memory_size > guest->memory_bytes_max) {
+        return err_set(err, ERR_LIMIT, "it has more memory than this guest may have");
     }
-    if (snapshot->table_size < table_size) {
+    if (table_size < guest->table_own) {
         return damaged(err);
     }
-    if (engine_memory_grow(guest->store, &guest->memory, snapshot->memory_size) != 0 ||
-        engine_memory(guest->store, &guest->memory).len != snapshot->memory_size) {
-        return err_set(err, ERR_MEMORY, "the memory of the snapshot cannot be had");
+    if (engine_memory_grow(guest->store, &guest->memory, memory_size) != 0) {
+        return err_set(err, ERR_MEMORY, "its memory cannot be had");
     }
-    return engine_table_grow(guest->store, &guest->table, snapshot->table_size - table_size,
-                             &ignored, err);
+    return table_size <= table_has ? 0
+                                   : engine_table_grow(guest->store, &guest->table,
+                                                       table_size - table_has, &ignored, err);
 }
 
 /* Moves the file's pages to where the guest's memory is; nobody writes to the file by them. Last,
@@ -230,7 +241,7 @@ static int memory_restore(struct guest *guest, const struct snapshot *snapshot, 
     void *from = (void *)(uintptr_t)snapshot->memory.base;
     void *to = (void *)(uintptr_t)memory.base;
     const size_t len = snapshot->memory.len;
-    if (len == 0) {
+    if (len == 0 || memory.len != snapshot->memory_size) {
         return damaged(err);
     }
     if (mprotect(from, len, PROT_READ | PROT_WRITE) != 0 ||
@@ -241,12 +252,14 @@ static int memory_restore(struct guest *guest, const struct snapshot *snapshot, 
     return 0;
 }
 
-static int parts_restore(struct guest *guest, struct loading *in, struct err *err)
+int snapshot_load_links(struct guest *guest, struct loading *in, struct err *err)
 {
-    return vfs_load_state(guest->vfs, in, err) != 0 || loader_load(guest, in, err) != 0 ||
-                   handles_load(guest, in, err) != 0 || ffi_load(guest, in, err) != 0
-               ? -1
-               : 0;
+    if (loader_load(guest, in, err) != 0 || handles_load(guest, in, err) != 0 ||
+        ffi_load(guest, in, err) != 0) {
+        return -1;
+    }
+    environment_zone_load(guest, in);
+    return 0;
 }
 
 int snapshot_restore(struct guest *guest, struct err *err)
@@ -260,12 +273,12 @@ int snapshot_restore(struct guest *guest, struct err *err)
                     buf_span(&guest->snapshot_key))) {
         return err_set(err, ERR_FORMAT, "the snapshot was made of other files");
     }
-    if (python_load(guest, &in, err) != 0 || sizes_restore(guest, &snapshot, err) != 0 ||
-        parts_restore(guest, &in, err) != 0) {
+    if (snapshot_load_python(guest, &in, err) != 0 ||
+        snapshot_make_room(guest, snapshot.memory_size, snapshot.table_size, err) != 0 ||
+        vfs_load_state(guest->vfs, &in, err) != 0 || snapshot_load_links(guest, &in, err) != 0) {
         return -1;
     }
-    environment_zone_load(guest, &in);
-    if (in.is_bad || in.rest.len != 0) {
+    if (in.is_bad || in.rest.len != 0 || guest->rewind_function == 0) {
         return damaged(err);
     }
     /* The engine prepares a thread for its first call, with system calls that a cell may not make.

@@ -16,9 +16,10 @@
 #define GUEST_SNAPSHOT_H
 
 #include "base/err.h"
+#include "base/save.h"
 #include "guest/guest.h"
 
-enum { SNAPSHOT_VERSION = 1, SNAPSHOT_HEADER_BYTES = 64 };
+enum { SNAPSHOT_VERSION = 2, SNAPSHOT_HEADER_BYTES = 64 };
 
 /* Maps the configured file, if it is there, and notes the key that would fit. Nothing in the file
  * is looked at yet. -1 without memory. */
@@ -28,5 +29,17 @@ void snapshot_unmap(struct guest *guest);
 /* Makes the guest that was saved, of one that was loaded with a file that is there. After -1
  * nothing of its store can be used any more. */
 int snapshot_restore(struct guest *guest, struct err *err);
+
+/*
+ * Parts that the state of a guest that has run consists of too (durable.c), in this order: what
+ * Python and the core have outside of linear memory; then room, at least as much, because libraries
+ * need their places before they are linked; then libraries, callbacks and the time zone.
+ */
+void snapshot_save_python(struct guest *guest, struct saving *out);
+int snapshot_load_python(struct guest *guest, struct loading *in, struct err *err);
+int snapshot_make_room(struct guest *guest, uint64_t memory_size, uint32_t table_size,
+                       struct err *err);
+int snapshot_save_links(struct guest *guest, struct saving *out, struct err *err);
+int snapshot_load_links(struct guest *guest, struct loading *in, struct err *err);
 
 #endif

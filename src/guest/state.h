@@ -57,6 +57,8 @@ struct guest_zone_rule {
     int time_s;
 };
 
+enum { GUEST_BUILD_CHARS_MAX = 127 };
+
 enum { GUEST_ZONE_NAME_MAX = 16, GUEST_ZONE_TEXT_MAX = 64 };
 
 struct guest_zone {
@@ -77,6 +79,7 @@ struct guest {
     struct engine_extern memory;
     size_t core_instance;
     struct engine_extern table;
+    uint32_t table_own; /* how many of its entries are the core's; those of libraries follow */
     struct engine_extern stack_pointer; /* a global: the end of the C stack in use */
     struct engine_extern functions[GUEST_FUNCTION_COUNT];
     struct engine_extern variables[LIMIT_CORE_VARIABLES_MAX]; /* the core's mutable globals */
@@ -94,7 +97,8 @@ struct guest {
     struct buf handles;           /* what dlopen gave out (abi/dlopen.c) */
     struct ffi *ffi;              /* callbacks (abi/ffi.h); NULL while there are none */
 
-    struct span snapshot;    /* a mapped file, or empty: there is none */
+    char build[GUEST_BUILD_CHARS_MAX + 1]; /* which the guest is of; empty: not known */
+    struct span snapshot;                  /* a mapped file, or empty: there is none */
     struct buf snapshot_key; /* what a snapshot has to be made of to fit (snapshot.c) */
     bool is_restored;        /* it did */
 
@@ -118,9 +122,13 @@ struct guest {
     bool result_written;
     struct buf answer;      /* to the last question (abi/control.h) */
     size_t answer_consumed; /* bytes of it that the program has read */
-    uint64_t now_asked_ns;  /* when the C library last asked for the time (abi/time.c) */
-    double now_ahead_ms;    /* how far that clock has been put ahead to end sleeps */
-    int now_jumps;          /* how often it is still to be put ahead */
+    /* How far the guest's monotonic clock and its CPU time are ahead of this process's: it may have
+     * begun in another one (durable.c). Modulo 2^64. */
+    uint64_t monotonic_ahead_ns;
+    uint64_t cpu_ahead_ns;
+    uint64_t now_asked_ns; /* when the C library last asked for the time (abi/time.c) */
+    double now_ahead_ms;   /* how far that clock has been put ahead to end sleeps */
+    int now_jumps;         /* how often it is still to be put ahead */
     uint64_t display_count_left;
     uint64_t display_bytes_left;
     uint32_t limits_hit; /* bits of enum wire_limit that the platform itself ran into */

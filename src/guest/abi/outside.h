@@ -15,6 +15,11 @@ enum outside_clock { OUTSIDE_REALTIME, OUTSIDE_MONOTONIC, OUTSIDE_CPU };
 /* Nanoseconds: since 1970 (UTC), since some fixed point, and of CPU time used. */
 uint64_t outside_clock_ns(enum outside_clock clock);
 
+/* The same as a guest sees it that may have begun in another process: what only goes forward goes
+ * on from where it was. */
+struct guest;
+uint64_t guest_clock_ns(const struct guest *guest, enum outside_clock clock);
+
 /* Fills with the operating system's randomness, fresh in each process. */
 void outside_random(void *out, size_t len);
 

@@ -15,6 +15,16 @@
 /* A sleeping guest asks for the time in a loop (see now_ms); this is how long each turn waits. */
 enum { SLEEP_STEP_NS = 200000 };
 
+uint64_t guest_clock_ns(const struct guest *guest, enum outside_clock clock)
+{
+    const uint64_t ahead_ns[] = {
+        [OUTSIDE_REALTIME] = 0,
+        [OUTSIDE_MONOTONIC] = guest->monotonic_ahead_ns,
+        [OUTSIDE_CPU] = guest->cpu_ahead_ns,
+    };
+    return outside_clock_ns(clock) + ahead_ns[clock];
+}
+
 /* WASI's clock numbers. */
 static int clock_of(uint32_t id, enum outside_clock *out)
 {
@@ -35,7 +45,7 @@ static int clock_time_get(void *context, union engine_value *values)
     if (clock_of(values[0].i32, &clock) != 0) {
         return abi_return(values, GUEST_EINVAL);
     }
-    uint64_t now = outside_clock_ns(clock);
+    uint64_t now = guest_clock_ns(guest, clock);
     int failed = guest_memory_write_u64(guest, guest_addr(values[2].i32), now);
     return abi_return(values, failed ? GUEST_EFAULT : 0);
 }
@@ -70,11 +80,11 @@ static int now_ms(void *context, union engine_value *values)
     enum { JUMPS = 2 };
     const double jump_ms = 1e12;
     struct guest *guest = context;
-    uint64_t now = outside_clock_ns(OUTSIDE_MONOTONIC);
+    uint64_t now = guest_clock_ns(guest, OUTSIDE_MONOTONIC);
     if (now - guest->now_asked_ns < SLEEP_STEP_NS) {
         guest_flush(guest);
         outside_sleep_ns(SLEEP_STEP_NS);
-        now = outside_clock_ns(OUTSIDE_MONOTONIC);
+        now = guest_clock_ns(guest, OUTSIDE_MONOTONIC);
     }
     guest->now_asked_ns = now;
     if (guest_take_interrupt(guest)) {

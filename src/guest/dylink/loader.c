@@ -220,6 +220,33 @@ int loader_library_read(struct guest *guest, struct span path, struct library **
     return made ? 0 : err_set(err, ERR_FORMAT, "a library that is there twice");
 }
 
+int loader_library_put(struct guest *guest, struct span path, struct span bytes, uint64_t dev,
+                       uint64_t ino, struct library **out, struct err *err)
+{
+    uint32_t number;
+    struct loader *loader = guest->loader;
+    struct library *library = *out = library_add(loader, &number, err);
+    if (library == NULL) {
+        return -1;
+    }
+    if (bytes.len > LIMIT_LINK_RECORDS_BYTES_MAX - loader->record_bytes ||
+        buf_append(&library->bytes, bytes.base, bytes.len) != 0 ||
+        (library->path = strndup(path.base, path.len)) == NULL) {
+        return err_set(err, ERR_LIMIT, "libraries that are too large");
+    }
+    loader->record_bytes += bytes.len;
+    library->dev = dev;
+    library->ino = ino;
+    library->state = LIBRARY_LOADING;
+    return record_open(buf_span(&library->bytes), &library->record, err);
+}
+
+int loader_library_skip(struct guest *guest, struct err *err)
+{
+    uint32_t number;
+    return library_add(guest->loader, &number, err) != NULL ? 0 : -1;
+}
+
 /* ---- Needed libraries -------------------------------------------------------------------------
  */
 

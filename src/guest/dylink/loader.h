@@ -42,9 +42,9 @@ uint32_t loader_count(const struct loader *loader);
 void loader_reset(struct loader *loader);
 
 /*
- * What a snapshot needs to know of the libraries. Saving fails with ERR_USAGE when one did not
- * load, or when its file is not what was loaded. Loading links them again, in a guest with the
- * table size that there was; memory has to be put in place afterwards. ERR_FORMAT and those of
+ * What a snapshot needs to know of the libraries: the files that they come from, or their link
+ * records where the guest has changed the files since. Loading links them again, in a guest with
+ * the table size that there was; memory has to be put in place afterwards. ERR_FORMAT and those of
  * loader_open.
  */
 int loader_save(struct guest *guest, struct saving *out, struct err *err);

@@ -66,6 +66,13 @@ int link_library_again(struct guest *guest, const struct library *library, struc
 int loader_library_read(struct guest *guest, struct span path, struct library **out,
                         struct err *err);
 
+/* A new library of bytes that no file has any more; `dev` and `ino` are those of the file. */
+int loader_library_put(struct guest *guest, struct span path, struct span bytes, uint64_t dev,
+                       uint64_t ino, struct library **out, struct err *err);
+
+/* A number that belongs to no library any more. */
+int loader_library_skip(struct guest *guest, struct err *err);
+
 /* Finds a name of somebody else's than `library` (which may be NULL: dlsym of the main program) and
  * the core: global libraries, then its scope. */
 bool link_find_around(const struct loader *loader, const struct library *library, struct span name,

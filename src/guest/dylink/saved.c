@@ -25,27 +25,43 @@ static uint32_t number_at(const struct buf *numbers, uint32_t index)
 
 /* ---- Saving ---------------------------------------------------------------------------------- */
 
+/* Where a library comes from again. */
+enum saved_kind {
+    SAVED_GONE, /* it could not be loaded: nothing but its number is left */
+    SAVED_FILE, /* the file is still there */
+    SAVED_BYTES /* the guest has put another one in its place, or none */
+};
+
 /* The file may be the guest's own, and another one by now. */
-static int file_check(struct guest *guest, const struct library *library, struct err *err)
+static bool file_is_same(struct guest *guest, const struct library *library)
 {
     cleanup_buf struct buf bytes;
     buf_init(&bytes, LIMIT_LINK_RECORD_BYTES_MAX);
     return vfs_load(guest->vfs, span_of(library->path), &bytes) == 0 &&
-                   span_equal(buf_span(&bytes), buf_span(&library->bytes))
-               ? 0
-               : err_set(err, ERR_USAGE, "%s is not what was loaded", library->path);
+           span_equal(buf_span(&bytes), buf_span(&library->bytes));
 }
 
 static int library_save(struct guest *guest, const struct library *library, struct saving *out,
                         struct err *err)
 {
+    if (library->state == LIBRARY_GONE) {
+        save_u32(out, SAVED_GONE);
+        return 0;
+    }
     if (library->state != LIBRARY_READY) {
-        return err_set(err, ERR_USAGE, "a library was not loaded");
+        return err_set(err, ERR_USAGE, "a library is being loaded");
     }
-    if (file_check(guest, library, err) != 0) {
-        return -1;
-    }
+    const bool is_same = file_is_same(guest, library);
+    save_u32(out, is_same ? SAVED_FILE : SAVED_BYTES);
     save_bytes(out, span_of(library->path));
+    if (is_same) {
+        save_bytes(out, library->record.sum);
+        save_u64(out, library->bytes.len);
+    } else {
+        save_bytes(out, buf_span(&library->bytes));
+        save_u64(out, library->dev);
+        save_u64(out, library->ino);
+    }
     save_u32(out, library->memory_base);
     save_u32(out, library->table_base);
     save_u32(out, numbers_count(&library->scope));
@@ -103,27 +119,65 @@ static int scope_load(struct library *library, uint32_t count, struct loading *i
     return 0;
 }
 
+/* Of a file that is there: it has to be the one that was loaded. */
+static int file_load(struct guest *guest, struct span path, struct loading *in,
+                     struct library **out, struct err *err)
+{
+    const struct span sum = load_bytes(in, RECORD_SUM_BYTES);
+    const uint64_t bytes = load_u64(in);
+    if (in->is_bad) {
+        return damaged(err);
+    }
+    if (loader_library_read(guest, path, out, err) != 0) {
+        return -1;
+    }
+    return span_equal((*out)->record.sum, sum) && (*out)->bytes.len == bytes
+               ? 0
+               : err_set(err, ERR_FORMAT, "%s is another one here", (*out)->path);
+}
+
+static int bytes_load(struct guest *guest, struct span path, struct loading *in,
+                      struct library **out, struct err *err)
+{
+    const struct span bytes = load_bytes(in, LIMIT_LINK_RECORD_BYTES_MAX);
+    const uint64_t dev = load_u64(in);
+    const uint64_t ino = load_u64(in);
+    return in->is_bad ? damaged(err) : loader_library_put(guest, path, bytes, dev, ino, out, err);
+}
+
 /* Its places are what they were if they lie where it can write at all; its data is its own. */
+static int places_load(struct guest *guest, struct library *library, struct loading *in,
+                       struct err *err)
+{
+    const uint32_t table_size = engine_table_size(guest->store, &guest->table);
+    library->memory_base = load_u32(in);
+    library->table_base = load_u32(in);
+    return !in->is_bad &&
+                   guest_memory_at(guest, guest_addr(library->memory_base),
+                                   library->record.memory_bytes) != NULL &&
+                   library->table_base <= table_size &&
+                   library->record.table_entries <= table_size - library->table_base
+               ? 0
+               : damaged(err);
+}
+
 static int library_load(struct guest *guest, uint32_t count, struct loading *in, struct err *err)
 {
     struct library *library;
+    const uint32_t kind = load_count(in, SAVED_BYTES);
+    if (kind == SAVED_GONE) {
+        return in->is_bad ? damaged(err) : loader_library_skip(guest, err);
+    }
     const struct span path = load_bytes(in, LIMIT_PATH_BYTES_MAX - 1);
-    const uint32_t memory_base = load_u32(in);
-    const uint32_t table_base = load_u32(in);
-    if (in->is_bad || path.len == 0 || path.base[0] != '/') {
+    if (in->is_bad || path.len == 0 || path.base[0] != '/' ||
+        memchr(path.base, '\0', path.len) != NULL) {
         return damaged(err);
     }
-    if (loader_library_read(guest, path, &library, err) != 0) {
-        return -1;
-    }
-    library->memory_base = memory_base;
-    library->table_base = table_base;
-    const uint32_t table_size = engine_table_size(guest->store, &guest->table);
-    if (guest_memory_at(guest, guest_addr(memory_base), library->record.memory_bytes) == NULL ||
-        table_base > table_size || library->record.table_entries > table_size - table_base) {
-        return damaged(err);
-    }
-    return scope_load(library, count, in, err);
+    return (kind == SAVED_FILE ? file_load(guest, path, in, &library, err)
+                               : bytes_load(guest, path, in, &library, err)) != 0 ||
+                   places_load(guest, library, in, err) != 0
+               ? -1
+               : scope_load(library, count, in, err);
 }
 
 /* Makes the platform's functions that have addresses, at these addresses. */
@@ -192,7 +246,7 @@ static int history_load(struct guest *guest, struct loading *in, struct err *err
         }
     }
     for (uint32_t i = 0; i < loader_count(loader); i++) {
-        if (loader_library(loader, i)->state != LIBRARY_READY) {
+        if (loader_library(loader, i)->state == LIBRARY_LOADING) {
             return damaged(err);
         }
     }
