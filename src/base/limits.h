@@ -198,9 +198,8 @@
 #define LIMIT_HTTP_CONGESTED_BYTES            (1 * MIB) /* waiting for one client: streams should pause */
 #define LIMIT_HTTP_WAITING_BYTES_MAX          (64 * MIB) /* the same: a stream is given up */
 #define LIMIT_HTTP_LINGER_MS                  2000ULL    /* for a client to read its last answer */
-#define LIMIT_HTTP_LINGER_BYTES_MAX           (16 * MIB) /* that are read and dropped meanwhile */
+#define LIMIT_HTTP_DROPPED_BYTES_MAX          (16 * MIB) /* that nobody wants, from one connection */
 #define LIMIT_HTTP_CLOSE_MS                   1000ULL /* for complete answers, when the server closes */
-#define LIMIT_HTTP_WATCH_MS                   250ULL /* whether a client is there that is not read from */
 
 /* The HTTP server's sessions and streams (src/serve). */
 #define LIMIT_PORT_DEFAULT            3001U /* --port: mcp-run-python's */

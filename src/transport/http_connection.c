@@ -1,7 +1,6 @@
 /* One connection: what is read, how long it may take, and when it ends. */
 #include <arpa/inet.h>
 #include <assert.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,10 +11,6 @@
 #include "transport/http_server.h"
 
 enum { KEEPALIVE_S = 60 };
-
-static void lend_chunk(uv_handle_t *handle, size_t suggested, uv_buf_t *out);
-static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *bytes);
-static void take_pending(struct http_connection *connection);
 
 /* The client's address: IPv4 also where it comes as IPv6, and a /64 of IPv6 as one client. */
 
@@ -110,20 +105,14 @@ void http_connection_close(struct http_connection *connection)
     }
     uv_close((uv_handle_t *)&connection->tcp, on_handle_closed);
     uv_close((uv_handle_t *)&connection->deadline, on_handle_closed);
-    uv_close((uv_handle_t *)&connection->watch, on_handle_closed);
-}
-
-static void stop_reading(struct http_connection *connection)
-{
-    connection->is_reading = false;
-    uv_read_stop((uv_stream_t *)&connection->tcp);
+    uv_close((uv_handle_t *)&connection->soon, on_handle_closed);
 }
 
 void http_connection_break(struct http_connection *connection)
 {
     if (connection->phase != HTTP_PHASE_BROKEN && connection->phase != HTTP_PHASE_CLOSING) {
         connection->phase = HTTP_PHASE_BROKEN;
-        stop_reading(connection);
+        uv_read_stop((uv_stream_t *)&connection->tcp);
         http_connection_set_deadline(connection, 0);
     }
 }
@@ -153,10 +142,6 @@ static void linger(struct http_connection *connection)
     buf_free(&connection->pending);
     uv_shutdown(&connection->shutdown, (uv_stream_t *)&connection->tcp, on_shutdown);
     http_connection_set_deadline(connection, LIMIT_HTTP_LINGER_MS);
-    if (!connection->is_reading) {
-        connection->is_reading = true;
-        uv_read_start((uv_stream_t *)&connection->tcp, lend_chunk, on_read);
-    }
 }
 
 void http_connection_refuse(struct http_connection *connection, enum http_refusal refusal,
@@ -239,28 +224,18 @@ void http_connection_set_deadline(struct http_connection *connection, uint64_t m
     uv_timer_start(&connection->deadline, on_deadline, ms, 0);
 }
 
-/* A client that is not read from, because it has sent enough, may go as well. */
-static void on_watch(uv_timer_t *timer)
+static void on_soon(uv_timer_t *timer)
 {
     struct http_connection *connection = timer->data;
     http_exchange_tell_congestion(connection);
     if (connection->phase == HTTP_PHASE_FLUSHING && connection->writes == 0) {
         http_connection_written(connection);
     }
-    if (connection->phase == HTTP_PHASE_CLOSING || connection->is_reading) {
-        uv_timer_stop(timer);
-        return;
-    }
-    struct pollfd client = {.events = POLLRDHUP};
-    if (uv_fileno((uv_handle_t *)&connection->tcp, &client.fd) == 0 && poll(&client, 1, 0) == 1 &&
-        (client.revents & (POLLRDHUP | POLLERR | POLLHUP)) != 0) {
-        http_connection_close(connection);
-    }
 }
 
-void http_connection_watch(struct http_connection *connection)
+void http_connection_look_soon(struct http_connection *connection)
 {
-    uv_timer_start(&connection->watch, on_watch, 0, LIMIT_HTTP_WATCH_MS);
+    uv_timer_start(&connection->soon, on_soon, 0, 0);
 }
 
 /* Reading. */
@@ -269,6 +244,32 @@ static bool is_taking(const struct http_connection *connection)
 {
     return connection->phase == HTTP_PHASE_IDLE || connection->phase == HTTP_PHASE_HEAD ||
            connection->phase == HTTP_PHASE_BODY;
+}
+
+/* An answer is written: whether there will be another. */
+static void finish_answer(struct http_connection *connection)
+{
+    http_reader_reset(&connection->reader);
+    forget_memory(connection);
+    if (connection->ends || connection->server->is_draining) {
+        linger(connection);
+    } else {
+        connection->phase = HTTP_PHASE_IDLE;
+        http_connection_set_deadline(connection, connection->server->config.idle_ms);
+    }
+}
+
+static void give_request(struct http_connection *connection)
+{
+    connection->ends = connection->server->is_draining || !connection->reader.keeps_alive;
+    connection->phase = HTTP_PHASE_ANSWERING;
+    uv_timer_stop(&connection->deadline);
+    connection->is_giving = true;
+    http_exchange_begin(connection);
+    connection->is_giving = false;
+    if (connection->phase == HTTP_PHASE_FLUSHING && connection->writes == 0) {
+        finish_answer(connection);
+    }
 }
 
 /* What the body takes of what all connections may hold. False when it was too much. */
@@ -321,10 +322,7 @@ static void go_on(struct http_connection *connection)
         break;
     case HTTP_HAS_WHOLE:
         hold_body(connection);
-        connection->ends = connection->server->is_draining || !connection->reader.keeps_alive;
-        connection->phase = HTTP_PHASE_ANSWERING;
-        uv_timer_stop(&connection->deadline);
-        http_exchange_begin(connection);
+        give_request(connection);
         break;
     case HTTP_HAS_REFUSED:
         hold_body(connection);
@@ -344,16 +342,28 @@ static size_t take(struct http_connection *connection, const char *bytes, size_t
     return taken;
 }
 
-/* Bytes of later requests wait, so that the connection is read on and its end is seen. */
+/* Bytes that nobody will look at. Reading them is how the client's end is seen. */
+static void drop(struct http_connection *connection, size_t len)
+{
+    connection->dropped_bytes += len;
+    if (connection->dropped_bytes > LIMIT_HTTP_DROPPED_BYTES_MAX) {
+        http_connection_break(connection);
+    }
+}
+
+/* Bytes of later requests wait while one is answered. Whoever sends too much of them gets this
+ * answer and no other; a client that pipelines knows that this may happen (RFC 9112, 9.3.2). */
 static void keep(struct http_connection *connection, const char *bytes, size_t len)
 {
     buf_consume(&connection->pending, connection->pending_at);
     connection->pending_at = 0;
-    if (buf_append(&connection->pending, bytes, len) != 0) {
-        http_connection_break(connection);
-    } else if (connection->pending.len >= LIMIT_HTTP_PIPELINE_BYTES_MAX) {
-        stop_reading(connection);
-        uv_timer_start(&connection->watch, on_watch, LIMIT_HTTP_WATCH_MS, LIMIT_HTTP_WATCH_MS);
+    if (!connection->has_overrun && buf_append(&connection->pending, bytes, len) != 0) {
+        connection->has_overrun = true;
+        connection->ends = true;
+        buf_free(&connection->pending);
+    }
+    if (connection->has_overrun) {
+        drop(connection, len);
     }
 }
 
@@ -362,10 +372,7 @@ static void take_plain(struct http_connection *connection, const char *bytes, si
     connection->server->counts.bytes_in += len;
     size_t taken = take(connection, bytes, len);
     if (connection->phase == HTTP_PHASE_LINGERING) {
-        connection->lingered_bytes += len - taken;
-        if (connection->lingered_bytes > LIMIT_HTTP_LINGER_BYTES_MAX) {
-            http_connection_close(connection);
-        }
+        drop(connection, len - taken);
     } else if (taken < len && (connection->phase == HTTP_PHASE_ANSWERING ||
                                connection->phase == HTTP_PHASE_FLUSHING)) {
         keep(connection, bytes + taken, len - taken);
@@ -379,7 +386,7 @@ static void take_end(struct http_connection *connection, bool is_error)
         return;
     }
     connection->has_ended = true;
-    stop_reading(connection);
+    uv_read_stop((uv_stream_t *)&connection->tcp);
     if (connection->phase == HTTP_PHASE_FLUSHING && !is_error) {
         connection->ends = true;
     } else {
@@ -430,14 +437,6 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *bytes)
     }
 }
 
-static void start_reading(struct http_connection *connection)
-{
-    if (!connection->is_reading && !connection->has_ended) {
-        connection->is_reading = true;
-        uv_read_start((uv_stream_t *)&connection->tcp, lend_chunk, on_read);
-    }
-}
-
 static void take_pending(struct http_connection *connection)
 {
     struct buf *pending = &connection->pending;
@@ -449,11 +448,6 @@ static void take_pending(struct http_connection *connection)
         connection->pending_at = 0;
         buf_free(pending);
     }
-    bool has_room = pending->len - connection->pending_at < LIMIT_HTTP_PIPELINE_BYTES_MAX;
-    if (has_room && connection->phase != HTTP_PHASE_CLOSING &&
-        connection->phase != HTTP_PHASE_BROKEN) {
-        start_reading(connection);
-    }
 }
 
 void http_connection_written(struct http_connection *connection)
@@ -462,18 +456,10 @@ void http_connection_written(struct http_connection *connection)
     if (connection->phase == HTTP_PHASE_ANSWERING) {
         uv_timer_stop(&connection->deadline);
     }
-    if (connection->phase != HTTP_PHASE_FLUSHING) {
-        return;
+    if (connection->phase == HTTP_PHASE_FLUSHING) {
+        finish_answer(connection);
+        take_pending(connection);
     }
-    http_reader_reset(&connection->reader);
-    forget_memory(connection);
-    if (connection->ends || connection->server->is_draining) {
-        linger(connection);
-        return;
-    }
-    connection->phase = HTTP_PHASE_IDLE;
-    http_connection_set_deadline(connection, connection->server->config.idle_ms);
-    take_pending(connection);
 }
 
 void http_connection_drain(struct http_connection *connection)
@@ -525,17 +511,17 @@ void http_connection_open(struct http_server *server, int fd, const struct socka
     write_peer(peer, connection->peer, sizeof connection->peer);
     http_reader_init(&connection->reader, server->config.head_bytes_max,
                      server->config.body_bytes_max);
-    buf_init(&connection->pending, LIMIT_HTTP_PIPELINE_BYTES_MAX + HTTP_CHUNK_BYTES);
+    buf_init(&connection->pending, LIMIT_HTTP_PIPELINE_BYTES_MAX);
     if (connection->next != NULL) {
         connection->next->previous = connection;
     }
     server->connections = connection;
     server->counts.open_connections++;
     uv_timer_init(server->loop, &connection->deadline);
-    uv_timer_init(server->loop, &connection->watch);
+    uv_timer_init(server->loop, &connection->soon);
     uv_tcp_init(server->loop, &connection->tcp);
     connection->deadline.data = connection;
-    connection->watch.data = connection;
+    connection->soon.data = connection;
     connection->tcp.data = connection;
     if (uv_tcp_open(&connection->tcp, fd) != 0) {
         fd_close(&fd);
@@ -545,5 +531,5 @@ void http_connection_open(struct http_server *server, int fd, const struct socka
     uv_tcp_nodelay(&connection->tcp, 1);
     uv_tcp_keepalive(&connection->tcp, 1, KEEPALIVE_S);
     http_connection_set_deadline(connection, server->config.head_ms);
-    start_reading(connection);
+    uv_read_start((uv_stream_t *)&connection->tcp, lend_chunk, on_read);
 }

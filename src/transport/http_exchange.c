@@ -177,8 +177,8 @@ static void end_exchange(struct http_connection *connection)
     connection->server->counts.open_exchanges--;
     if (connection->phase == HTTP_PHASE_ANSWERING) {
         connection->phase = HTTP_PHASE_FLUSHING;
-        if (connection->writes == 0) {
-            http_connection_watch(connection); /* everything is written already */
+        if (connection->writes == 0 && !connection->is_giving) {
+            http_connection_look_soon(connection); /* everything is written already */
         }
     }
 }
@@ -246,7 +246,8 @@ void http_stream_send(struct http_exchange *exchange, struct buf *bytes)
 {
     struct http_connection *connection = connection_of(exchange);
     assert(exchange->is_open && exchange->is_stream);
-    if (bytes->len == 0 || exchange->has_no_body) {
+    bool is_lost = connection->phase != HTTP_PHASE_ANSWERING; /* `gone` is about to be told */
+    if (is_lost || bytes->len == 0 || exchange->has_no_body) {
         buf_free(bytes);
         return;
     }
@@ -263,7 +264,7 @@ void http_stream_send(struct http_exchange *exchange, struct buf *bytes)
               exchange->is_chunked ? span_of("\r\n") : nothing);
     if (http_stream_is_congested(exchange) && !exchange->was_congested) {
         exchange->was_congested = true;
-        http_connection_watch(connection);
+        http_connection_look_soon(connection);
     }
 }
 

@@ -102,6 +102,9 @@ static bool read_request_line(struct http_reader *reader, const char *line, cons
     if (!http_is_token(method) || method.len > METHOD_CHARS_MAX) {
         return refuse(reader, 400, "the method is no token");
     }
+    if (span_equal(method, span_of("CONNECT"))) {
+        return refuse(reader, 501, "there are no tunnels here");
+    }
     if (said.len != 8 || memcmp(said.base, "HTTP/", 5) != 0) {
         return refuse(reader, 400, "the version is not HTTP/1.1");
     }

@@ -62,11 +62,38 @@ static void on_written(uv_write_t *request, int status)
     }
 }
 
-/* Takes the contents of `body`. */
-static void hand_over(struct http_connection *connection, struct span before, struct buf *body,
-                      struct span after)
+enum { PARTS = 3 }; /* of one write: what stands before a body, the body, what stands after it */
+
+/* How much the kernel takes at once; -1 when the connection is lost. */
+static ssize_t try_write(struct http_connection *connection, const struct span *parts)
 {
-    struct write *write = calloc(1, sizeof *write + before.len);
+    uv_buf_t bytes[PARTS];
+    unsigned count = 0;
+    for (unsigned i = 0; i < PARTS; i++) {
+        if (parts[i].len > 0) {
+            bytes[count++] = (uv_buf_t){(char *)(uintptr_t)parts[i].base, parts[i].len};
+        }
+    }
+    if (connection->writes > 0 || count == 0) {
+        return 0;
+    }
+    int written = uv_try_write((uv_stream_t *)&connection->tcp, bytes, count);
+    return written == UV_EAGAIN ? 0 : written < 0 ? -1 : written;
+}
+
+/* Leaves the rest, from `written` on, to libuv. Takes the contents of `body`. */
+static void queue(struct http_connection *connection, struct span *parts, size_t written,
+                  struct buf *body)
+{
+    uv_buf_t bytes[PARTS];
+    unsigned count = 0;
+    for (unsigned i = 0; i < PARTS; i++) {
+        size_t skipped = written < parts[i].len ? written : parts[i].len;
+        written -= skipped;
+        parts[i].base += skipped;
+        parts[i].len -= skipped;
+    }
+    struct write *write = calloc(1, sizeof *write + parts[0].len);
     if (write == NULL) {
         buf_free(body);
         http_connection_break(connection);
@@ -74,30 +101,41 @@ static void hand_over(struct http_connection *connection, struct span before, st
     }
     write->connection = connection;
     write->bytes = body->base;
-    write->held = before.len + body->len;
-    memcpy(write->before, before.base, before.len);
-    const uv_buf_t parts[3] = {
-        {.base = write->before, .len = before.len},
-        {.base = body->base, .len = body->len},
-        {.base = (char *)(uintptr_t)after.base, .len = after.len},
-    };
-    uv_buf_t bytes[3]; /* libuv takes an empty one for a write that is not done */
-    unsigned count = 0;
-    for (unsigned i = 0; i < 3; i++) {
-        connection->sent_bytes += parts[i].len;
+    write->held = parts[0].len + body->len;
+    memcpy(write->before, parts[0].base, parts[0].len);
+    *body = (struct buf){.bytes_max = body->bytes_max};
+    parts[0].base = write->before;
+    for (unsigned i = 0; i < PARTS; i++) { /* libuv takes an empty one for work to be done */
         if (parts[i].len > 0) {
-            bytes[count++] = parts[i];
+            bytes[count++] = (uv_buf_t){(char *)(uintptr_t)parts[i].base, parts[i].len};
         }
     }
-    *body = (struct buf){.bytes_max = body->bytes_max};
     connection->server->counts.bytes_held += write->held;
     connection->writes++;
     int failed =
         uv_write(&write->request, (uv_stream_t *)&connection->tcp, bytes, count, on_written);
     if (failed != 0) {
         on_written(&write->request, failed);
-    } else if (http_waiting_bytes(connection) > 0) {
+    } else {
         http_watch_stall(connection);
+    }
+}
+
+/* Takes the contents of `body`. */
+static void hand_over(struct http_connection *connection, struct span before, struct buf *body,
+                      struct span after)
+{
+    struct span parts[PARTS] = {before, buf_span(body), after};
+    size_t len = before.len + body->len + after.len;
+    connection->sent_bytes += len;
+    ssize_t written = try_write(connection, parts);
+    if (written < 0) {
+        buf_free(body);
+        http_connection_break(connection);
+    } else if ((size_t)written == len) {
+        buf_free(body);
+    } else {
+        queue(connection, parts, (size_t)written, body);
     }
 }
 

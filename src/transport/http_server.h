@@ -52,7 +52,7 @@ struct http_connection {
     enum http_phase phase;
     uv_tcp_t tcp;
     uv_timer_t deadline; /* of the phase */
-    uv_timer_t watch;    /* of a client that is not read from; of what is to be told soon */
+    uv_timer_t soon;     /* for what is to be told from the loop */
     uv_shutdown_t shutdown;
     unsigned open_handles;
     struct tls *tls; /* NULL: plain */
@@ -60,11 +60,12 @@ struct http_connection {
     size_t body_held;   /* of server->counts.bytes_held */
     struct buf pending; /* of later requests */
     size_t pending_at;
-    bool is_reading;
-    bool ends;      /* with the answer that is under way */
-    bool has_ended; /* the client sends no more */
-    bool is_reset;  /* nothing is to stay in the kernel */
-    size_t lingered_bytes;
+    bool is_giving;   /* the caller is being told of a request */
+    bool has_overrun; /* too many of them have come */
+    bool ends;        /* with the answer that is under way */
+    bool has_ended;   /* the client sends no more */
+    bool is_reset;    /* nothing is to stay in the kernel */
+    size_t dropped_bytes;
     unsigned writes;     /* under way */
     uint64_t sent_bytes; /* handed to libuv, as they go over the wire */
     uint64_t stall_goal; /* so many the client must have acknowledged at the next deadline */
@@ -86,7 +87,6 @@ struct http_server {
     unsigned listener_count;
     uint16_t port;
     uv_timer_t pause; /* of accepting */
-    bool has_pause;   /* it is initialized */
     uint64_t warned_ms;
     bool is_draining;
     bool is_closing;
@@ -119,7 +119,7 @@ void http_connection_break(struct http_connection *connection);
 void http_connection_close(struct http_connection *connection);
 void http_connection_set_deadline(struct http_connection *connection, uint64_t ms);
 /* Looks soon, from the loop, at what the caller is to be told and at what is complete already. */
-void http_connection_watch(struct http_connection *connection);
+void http_connection_look_soon(struct http_connection *connection);
 /* All that was to be written is; from the loop. */
 void http_connection_written(struct http_connection *connection);
 /* The server drains or closes. */
