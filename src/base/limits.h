@@ -161,21 +161,35 @@
 #define LIMIT_PRELOAD_BYTES_MAX          (4 * KIB)   /* names of modules to import ahead */
 
 /* MCP messages (src/transport, src/mcp). */
-#define LIMIT_MESSAGE_BYTES_MAX     (32 * MIB)
-#define LIMIT_JSON_DEPTH_MAX        512U
-#define LIMIT_JSON_KEYS_MAX         1000000U /* in all objects that are open at one place */
-#define LIMIT_JSON_NUMBER_CHARS_MAX 4300U    /* what Python's int() takes */
-#define LIMIT_REQUEST_ID_CHARS_MAX  1024U    /* of a JSON-RPC id as it is written */
-#define LIMIT_BATCH_MESSAGES_MAX    64U      /* protocol 2025-03-26 */
-#define LIMIT_PRINCIPAL_BYTES_MAX   1024U    /* the name of who is authenticated */
-#define LIMIT_RESPONSE_BYTES_MAX    (256 * MIB)
-#define LIMIT_WRITE_QUEUE_BYTES_MAX (64 * MIB) /* past it: no reading, no log, no new run */
-#define LIMIT_OUTPUT_WATCH_MS       10ULL      /* then: whether the client is still there */
-#define LIMIT_EOF_GRACE_MS          1000ULL    /* for calls that run when the client hangs up */
-#define LIMIT_DRAIN_MS_DEFAULT      10000ULL   /* --drain-time: for calls that run at a SIGTERM */
-#define LIMIT_DRAIN_MS_MAX          (24ULL * 3600 * 1000)
-#define LIMIT_START_GRACE_MS        10000ULL /* the same while the zygote is still starting */
-#define LIMIT_INSTALL_GRACE_MS      60000ULL /* the same while packages are being installed */
+#define LIMIT_MESSAGE_BYTES_MAX       (32 * MIB)
+#define LIMIT_JSON_DEPTH_MAX          512U
+#define LIMIT_JSON_KEYS_MAX           1000000U /* in all objects that are open at one place */
+#define LIMIT_JSON_NUMBER_CHARS_MAX   4300U    /* what Python's int() takes */
+#define LIMIT_REQUEST_ID_CHARS_MAX    1024U    /* of a JSON-RPC id as it is written */
+#define LIMIT_BATCH_MESSAGES_MAX      64U      /* protocol 2025-03-26 */
+#define LIMIT_PRINCIPAL_BYTES_MAX     1024U    /* the name of who is authenticated */
+#define LIMIT_TOOLS_MAX               64U
+#define LIMIT_RESOURCES_MAX           64U /* that are there from the start */
+#define LIMIT_FAMILIES_MAX            16U /* of resources, each with a template */
+#define LIMIT_PROMPTS_MAX             32U
+#define LIMIT_PAGE_ITEMS              100U /* of a list in one answer */
+#define LIMIT_COMPLETIONS_MAX         100U
+#define LIMIT_URI_BYTES_MAX           (8 * KIB)
+#define LIMIT_URI_VARIABLES_MAX       8U
+#define LIMIT_WATCHED_URIS_MAX        256U      /* by one session, or one subscription */
+#define LIMIT_SUBSCRIPTIONS_MAX       32U       /* of one session at a time */
+#define LIMIT_QUESTIONS_MAX           8U        /* to a client at a time, by one call */
+#define LIMIT_ASK_MS                  600000ULL /* a person may have to think */
+#define LIMIT_REQUEST_STATE_MS        900000ULL /* what travels through a client and back */
+#define LIMIT_REQUEST_STATE_BYTES_MAX (64 * KIB)
+#define LIMIT_RESPONSE_BYTES_MAX      (256 * MIB)
+#define LIMIT_WRITE_QUEUE_BYTES_MAX   (64 * MIB) /* past it: no reading, no log, no new run */
+#define LIMIT_OUTPUT_WATCH_MS         10ULL      /* then: whether the client is still there */
+#define LIMIT_EOF_GRACE_MS            1000ULL    /* for calls that run when the client hangs up */
+#define LIMIT_DRAIN_MS_DEFAULT        10000ULL   /* --drain-time: for calls that run at a SIGTERM */
+#define LIMIT_DRAIN_MS_MAX            (24ULL * 3600 * 1000)
+#define LIMIT_START_GRACE_MS          10000ULL /* the same while the zygote is still starting */
+#define LIMIT_INSTALL_GRACE_MS        60000ULL /* the same while packages are being installed */
 
 /* The HTTP server (src/transport/http.h). */
 #define LIMIT_HTTP_HEAD_MS_DEFAULT            10000ULL /* from accept or first byte to the end of a head */

@@ -1,40 +1,162 @@
-/* Runs of the tool: from tools/call to its result, with logs and progress on the way. */
-#include <stdio.h>
+#include "mcp/call.h"
+
+#include <assert.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/jtext.h"
-#include "base/limits.h"
 #include "base/log.h"
 #include "mcp/internal.h"
-#include "mcp/tool.h"
+#include "mcp/uri.h"
 
-enum { PROGRESS_INTERVAL_MS = 1000 };
+static const struct span none = {NULL, 0};
 
-struct mcp_call {
-    struct mcp_session *session;
-    struct mcp_call *next;
-    struct mcp_call **link;        /* what points to this one */
-    struct mcp_delivery *delivery; /* held */
-    enum mcp_era era;
-    enum mcp_level level;
-    struct buf id;             /* JSON text */
-    struct buf progress_token; /* JSON text, or empty */
-    uv_timer_t progress_timer; /* runs when there is a token */
-    uint64_t started_us;
-    struct packages_run *run;
-    bool is_installing; /* what it waits for now */
-    bool was_installing;
-    bool is_cancelled; /* nothing is sent for it any more */
-    struct transcript transcript;
-};
+uv_loop_t *call_loop(const struct mcp_call *call)
+{
+    return call->session->server->config.loop;
+}
 
-static const struct mcp_config *config_of(const struct mcp_call *call)
+enum mcp_era call_era(const struct mcp_call *call)
+{
+    return call->era;
+}
+
+struct mcp_server *call_server(const struct mcp_call *call)
+{
+    return call->session->server;
+}
+
+const struct mcp_config *call_config(const struct mcp_call *call)
 {
     return &call->session->server->config;
 }
 
-static void send_notification(struct mcp_call *call, struct buf *message, int failed)
+struct mcp_client call_client(const struct mcp_call *call)
+{
+    return (struct mcp_client){.number = call->session->client_number,
+                               .principal = buf_span(&call->session->principal)};
+}
+
+void *call_context(const struct mcp_call *call)
+{
+    switch (call->kind) {
+    case CALL_TOOL: return call->tool->context;
+    case CALL_PROMPT: return call->prompt->context;
+    case CALL_RESOURCE: break;
+    }
+    return call->resource != NULL ? call->resource->context : call->family->context;
+}
+
+struct span call_variable(const struct mcp_call *call, const char *name)
+{
+    return uri_variable(&call->variables, name);
+}
+
+void call_hold(struct mcp_call *call, void *state, void (*cancel)(struct mcp_call *call))
+{
+    call->state = state;
+    call->cancel = cancel;
+}
+
+void *call_state(const struct mcp_call *call)
+{
+    return call->state;
+}
+
+void call_set_installing(struct mcp_call *call, bool is_installing)
+{
+    call->is_installing = is_installing;
+}
+
+/* Its life. */
+
+static void free_call(struct mcp_call *call)
+{
+    ask_free(call);
+    buf_free(&call->id);
+    buf_free(&call->progress_token);
+    buf_free(&call->params);
+    buf_free(&call->uri);
+    buf_free(&call->variables);
+    buf_free(&call->kept);
+    free(call);
+}
+
+static void on_closed(uv_handle_t *timer)
+{
+    free_call(timer->data);
+}
+
+struct mcp_call *call_new(const struct mcp_request *request, enum call_kind kind)
+{
+    struct mcp_session *session = request->session;
+    struct mcp_call *call = calloc(1, sizeof *call);
+    if (call == NULL) {
+        request_refuse(request, RPC_INTERNAL_ERROR, "Out of memory");
+        return NULL;
+    }
+    *call = (struct mcp_call){.session = session,
+                              .delivery = request->delivery,
+                              .kind = kind,
+                              .era = request->era,
+                              .level = request->level,
+                              .progress = -1};
+    memcpy(call->can_answer, request->can_answer, sizeof call->can_answer);
+    buf_init(&call->id, LIMIT_REQUEST_ID_CHARS_MAX);
+    buf_init(&call->progress_token, LIMIT_REQUEST_ID_CHARS_MAX);
+    buf_init(&call->params, LIMIT_MESSAGE_BYTES_MAX);
+    buf_init(&call->uri, LIMIT_URI_BYTES_MAX);
+    buf_init(&call->variables, 4 * LIMIT_URI_BYTES_MAX);
+    buf_init(&call->kept, LIMIT_REQUEST_STATE_BYTES_MAX);
+    struct span id = request->rpc.id;
+    struct span token = request->progress_token;
+    if (buf_append(&call->id, id.base, id.len) != 0 ||
+        buf_append(&call->progress_token, token.base, token.len) != 0) {
+        request_refuse(request, RPC_INTERNAL_ERROR, "Out of memory");
+        free_call(call);
+        return NULL;
+    }
+    delivery_hold(call->delivery);
+    TAILQ_INSERT_TAIL(&session->calls, call, link);
+    session->call_count++;
+    return call;
+}
+
+void call_run(struct mcp_call *call)
+{
+    switch (call->kind) {
+    case CALL_TOOL: call->tool->start(call, call->arguments); return;
+    case CALL_PROMPT: call->prompt->start(call, call->arguments); return;
+    case CALL_RESOURCE: break;
+    }
+    void (*start)(struct mcp_call *, struct span) =
+        call->resource != NULL ? call->resource->start : call->family->start;
+    start(call, buf_span(&call->uri));
+}
+
+void call_finish(struct mcp_call *call)
+{
+    struct mcp_session *session = call->session;
+    struct mcp_delivery *delivery = call->delivery;
+    TAILQ_REMOVE(&session->calls, call, link);
+    if (call->has_timer) {
+        uv_close((uv_handle_t *)&call->timer, on_closed);
+    } else {
+        free_call(call);
+    }
+    if (--session->call_count == 0 && !session->is_freed && session->events.idle != NULL) {
+        session->events.idle(session->events.context);
+    }
+    delivery_release(delivery);
+}
+
+/* Its notifications. */
+
+static bool may_notify(const struct mcp_call *call)
+{
+    return !call->is_cancelled && !delivery_is_congested(call->delivery);
+}
+
+static void notify(struct mcp_call *call, struct buf *message, int failed)
 {
     if (failed != 0) {
         log_warning("a notification was dropped: out of memory");
@@ -44,294 +166,191 @@ static void send_notification(struct mcp_call *call, struct buf *message, int fa
     delivery_send(call->delivery, MCP_NOTIFICATION, message);
 }
 
-static bool may_notify(const struct mcp_call *call)
-{
-    return !call->is_cancelled && !delivery_is_congested(call->delivery);
-}
-
-static const char log_head[] =
-    "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":";
-
-static void send_log(struct mcp_call *call, enum mcp_level level, struct span line)
+void call_log(struct mcp_call *call, enum mcp_level level, const char *logger, struct span text)
 {
     if (level < call->level || !may_notify(call)) {
         return;
     }
     struct buf message;
     buf_init(&message, LIMIT_RESPONSE_BYTES_MAX);
-    int failed = buf_append_format(&message, "%s\"%s\",\"data\":", log_head, level_name(level));
-    failed |= jtext_append_string(&message, line);
+    int failed = buf_append_format(&message,
+                                   "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\","
+                                   "\"params\":{\"level\":\"%s\",\"logger\":\"%s\",\"data\":",
+                                   level_name(level), logger);
+    failed |= jtext_append_string(&message, text);
     failed |= buf_append_text(&message, "}}");
-    send_notification(call, &message, failed);
+    notify(call, &message, failed);
 }
 
-/* A line of output as a log message: stdout is "info", stderr is "warning". */
-static void on_line(void *context, enum run_stream stream, struct span line)
+bool call_wants_progress(const struct mcp_call *call)
 {
-    send_log(context, stream == RUN_STDOUT ? LEVEL_INFO : LEVEL_WARNING, line);
+    return call->progress_token.len > 0;
 }
 
-static void on_log(void *context, enum packages_level level, struct span line)
+void call_progress(struct mcp_call *call, double progress, double total, const char *text)
 {
-    send_log(context,
-             level == PACKAGES_DEBUG  ? LEVEL_DEBUG
-             : level == PACKAGES_INFO ? LEVEL_INFO
-                                      : LEVEL_WARNING,
-             line);
-}
-
-static void on_progress(uv_timer_t *timer)
-{
-    struct mcp_call *call = timer->data;
-    if (!may_notify(call)) {
+    if (!call_wants_progress(call) || progress < call->progress + 0.001 || !may_notify(call)) {
         return;
     }
     struct buf message;
-    buf_init(&message, 64 * KIB);
     struct span token = buf_span(&call->progress_token);
+    buf_init(&message, LIMIT_RESPONSE_BYTES_MAX);
     int failed = buf_append_text(&message, "{\"jsonrpc\":\"2.0\",\"method\":"
                                            "\"notifications/progress\",\"params\":{"
                                            "\"progressToken\":");
     failed |= buf_append(&message, token.base, token.len);
-    failed |= buf_append_format(&message, ",\"progress\":%.3f",
-                                (double)(clock_monotonic_us() - call->started_us) / 1e6);
-    if (call->was_installing) {
-        /* How long that takes nobody knows, and the program's time begins after it. */
-        bool has_text = call->era >= ERA_2025_03_26;
-        failed |= buf_append_text(&message, !has_text             ? ""
-                                            : call->is_installing ? ",\"message\":\"installing\""
-                                                                  : ",\"message\":\"running\"");
-    } else {
-        failed |= buf_append_format(&message, ",\"total\":%.3f",
-                                    (double)config_of(call)->limits.wall_ms / 1e3);
+    failed |= buf_append_format(&message, ",\"progress\":%.3f", progress);
+    if (total > 0) {
+        failed |= buf_append_format(&message, ",\"total\":%.3f", total);
+    }
+    if (text != NULL && call->era >= ERA_2025_03_26) {
+        failed |= buf_append_text(&message, ",\"message\":");
+        failed |= jtext_append_string(&message, span_of(text));
     }
     failed |= buf_append_text(&message, "}}");
-    send_notification(call, &message, failed);
+    call->progress = progress;
+    notify(call, &message, failed);
 }
 
-/* The first word of it is sent at once: the client may be about to lose patience. */
-static void on_installing(void *context, bool is_installing)
+void call_let_go(struct mcp_call *call)
 {
-    struct mcp_call *call = context;
-    bool is_first = is_installing && !call->was_installing;
-    call->is_installing = is_installing;
-    call->was_installing |= is_installing;
-    if (is_first && call->progress_token.len > 0) {
-        on_progress(&call->progress_timer);
+    const struct mcp_session *session = call->session;
+    if (!era_is_modern(call->era) && !session->is_freed && !call->delivery->has_left &&
+        call->delivery->route != NULL && session->events.let_go != NULL) {
+        session->events.let_go(session->events.context, call->delivery->route);
     }
 }
 
-static void on_output(void *context, enum run_stream stream, struct span bytes)
-{
-    struct mcp_call *call = context;
-    transcript_add(&call->transcript, stream, bytes);
-}
+/* Its end. */
 
-static void free_call(uv_handle_t *timer)
+static int append_tool_members(struct buf *out, const struct content *content)
 {
-    struct mcp_call *call = timer->data;
-    transcript_free(&call->transcript);
-    buf_free(&call->id);
-    buf_free(&call->progress_token);
-    free(call);
-}
-
-/* Takes the call out of the session; its memory follows when the loop has let go of its timer. */
-static void end_call(struct mcp_call *call)
-{
-    struct mcp_session *session = call->session;
-    *call->link = call->next;
-    if (call->next != NULL) {
-        call->next->link = call->link;
+    int failed = buf_append_text(out, "\"content\":[");
+    failed |= buf_append(out, content->items.base, content->items.len);
+    failed |= buf_append_char(out, ']');
+    if (content->structured.len > 0) {
+        failed |= buf_append_text(out, ",\"structuredContent\":");
+        failed |= buf_append(out, content->structured.base, content->structured.len);
     }
-    uv_close((uv_handle_t *)&call->progress_timer, free_call);
-    if (--session->call_count == 0 && !session->is_freed && session->events.idle != NULL) {
-        session->events.idle(session->events.context);
-    }
-    delivery_release(call->delivery);
+    failed |= buf_append_format(out, ",\"isError\":%s", content->is_error ? "true" : "false");
+    return failed;
 }
 
-static int append_result(struct buf *out, const struct mcp_call *call,
-                         const struct outcome *outcome)
+static int append_prompt_members(struct buf *out, const struct content *content)
 {
-    struct result result;
-    result_open(&result, outcome, &call->transcript);
-    result.picture_bytes_max = config_of(call)->limits.picture_bytes;
-    if (result_append_head(out, call->era, buf_span(&call->id), true) != 0 ||
-        buf_append_text(out, "\"content\":[") != 0 ||
-        result_append_content(out, config_of(call)->return_mode, &result) != 0 ||
-        buf_append_char(out, ']') != 0) {
+    int failed = 0;
+    if (content->description != NULL) {
+        failed |= buf_append_text(out, "\"description\":");
+        failed |= jtext_append_string(out, span_of(content->description));
+        failed |= buf_append_char(out, ',');
+    }
+    failed |= buf_append_text(out, "\"messages\":[");
+    failed |= buf_append(out, content->items.base, content->items.len);
+    failed |= buf_append_char(out, ']');
+    return failed;
+}
+
+static int append_resource_members(struct buf *out, const struct content *content)
+{
+    int failed = buf_append_text(out, "\"contents\":[");
+    failed |= buf_append(out, content->items.base, content->items.len);
+    failed |= buf_append_char(out, ']');
+    if (era_is_modern(content->era)) {
+        failed |= buf_append_format(out, ",\"ttlMs\":%llu,\"cacheScope\":\"%s\"",
+                                    (unsigned long long)content->ttl_ms,
+                                    content->is_shared ? "public" : "private");
+    }
+    return failed;
+}
+
+static int append_answer(struct buf *out, const struct mcp_call *call,
+                         const struct content *content)
+{
+    if (content->has_failed ||
+        result_begin(out, call->era, buf_span(&call->id), "complete", buf_span(&content->meta)) !=
+            0 ||
+        result_next(out) != 0) {
         return -1;
     }
-    if (call->era >= ERA_2025_06_18 && (buf_append_text(out, ",\"structuredContent\":") != 0 ||
-                                        result_append_structured(out, &result) != 0)) {
-        return -1;
-    }
-    return buf_append_format(out, ",\"isError\":%s}}",
-                             outcome->status == OUTCOME_SUCCESS ? "false" : "true");
+    int failed = call->kind == CALL_TOOL     ? append_tool_members(out, content)
+                 : call->kind == CALL_PROMPT ? append_prompt_members(out, content)
+                                             : append_resource_members(out, content);
+    failed |= buf_append_text(out, "}}");
+    return failed;
 }
 
-static void answer_call(struct mcp_call *call, const struct outcome *outcome)
+static void send_error(struct mcp_call *call, int code, const char *text, struct span data)
+{
+    if (!call->is_cancelled) {
+        delivery_answer_error(call->delivery, buf_span(&call->id), code,
+                              envelope_status(call->era, code), text, data);
+    }
+}
+
+void call_answer(struct mcp_call *call, struct content *content)
 {
     struct buf message;
     buf_init(&message, LIMIT_RESPONSE_BYTES_MAX);
-    transcript_finish(&call->transcript);
-    if (outcome->status == OUTCOME_INSTALL_ERROR) {
-        send_log(call, LEVEL_ERROR, outcome->error_message);
-    }
-    if (append_result(&message, call, outcome) == 0) {
+    if (call->is_cancelled) {
+        buf_free(&message);
+    } else if (append_answer(&message, call, content) == 0) {
         delivery_answer(call->delivery, &message);
-        return;
-    }
-    buf_free(&message);
-    delivery_answer_error(call->delivery, buf_span(&call->id), RPC_INTERNAL_ERROR, 200,
-                          "The result is too large; run the server with a lower --output-limit",
-                          (struct span){NULL, 0});
-}
-
-static void on_done(void *context, const struct outcome *outcome)
-{
-    struct mcp_call *call = context;
-    if (!call->is_cancelled) {
-        answer_call(call, outcome);
-    }
-    end_call(call);
-}
-
-/* An answer without a run, in the form that every result of the tool has. */
-static void answer_refused(struct mcp_call *call, const struct err *err)
-{
-    struct outcome outcome = {.status = OUTCOME_REFUSED,
-                              .exit_code = 125,
-                              .error_message = span_of(err->text),
-                              .retry_after_ms = err->retry_after_ms};
-    answer_call(call, &outcome);
-    end_call(call);
-}
-
-static struct mcp_call *new_call(const struct mcp_request *request)
-{
-    struct mcp_session *session = request->session;
-    struct mcp_call *call = calloc(1, sizeof *call);
-    if (call == NULL) {
-        return NULL;
-    }
-    struct span id = request->rpc.id;
-    struct span token = request->progress_token;
-    call->session = session;
-    call->delivery = request->delivery;
-    call->era = request->era;
-    call->level = request->level;
-    buf_init(&call->id, LIMIT_REQUEST_ID_CHARS_MAX);
-    buf_init(&call->progress_token, LIMIT_REQUEST_ID_CHARS_MAX);
-    transcript_init(&call->transcript,
-                    session->server->config.limits.output_bytes + LIMIT_OUTPUT_FRAME_BYTES_MAX);
-    if (buf_append(&call->id, id.base, id.len) != 0 ||
-        buf_append(&call->progress_token, token.base, token.len) != 0) {
-        buf_free(&call->id);
-        free(call);
-        return NULL;
-    }
-    call->transcript.line = on_line;
-    call->transcript.context = call;
-    call->started_us = clock_monotonic_us();
-    uv_timer_init(session->server->config.loop, &call->progress_timer);
-    call->progress_timer.data = call;
-    return call;
-}
-
-static void link_call(struct mcp_call *call)
-{
-    struct mcp_session *session = call->session;
-    delivery_hold(call->delivery);
-    call->next = session->calls;
-    call->link = &session->calls;
-    if (call->next != NULL) {
-        call->next->link = &call->next;
-    }
-    session->calls = call;
-    session->call_count++;
-}
-
-static void run_call(struct mcp_call *call, const struct tool_arguments *arguments)
-{
-    const struct mcp_config *config = config_of(call);
-    struct err err;
-    struct run_request request = {
-        .code = buf_span(&arguments->code),
-        .filename = "main.py",
-        .globals_json = arguments->globals,
-        .want_value = true,
-        .dependencies = arguments->dependency_count == 0 ? NULL : arguments->dependencies,
-        .limits = config->limits,
-        .client = call->session->client_number};
-    struct packages_events events = {.context = call,
-                                     .output = on_output,
-                                     .log = on_log,
-                                     .installing = on_installing,
-                                     .done = on_done};
-    if (call->progress_token.len > 0) {
-        uv_timer_start(&call->progress_timer, on_progress, PROGRESS_INTERVAL_MS,
-                       PROGRESS_INTERVAL_MS);
-    }
-    if (packages_run(config->packages, &request, &events, &call->run, &err) != 0) {
-        answer_refused(call, &err);
-    }
-}
-
-/* Whether the request names our tool and has its arguments in an object; else answers it. */
-static bool find_tool(const struct mcp_request *request, struct span *arguments)
-{
-    struct span name;
-    *arguments = (struct span){NULL, 0};
-    if (!jtext_find(request->rpc.params, "name", &name) || jtext_type(name) != JTEXT_STRING) {
-        request_refuse(request, RPC_INVALID_PARAMS, "name must be a string");
-        return false;
-    }
-    if (!jtext_string_is(name, tool_name)) {
-        char text[160];
-        int shown = name.len > 100 ? 100 : (int)name.len;
-        snprintf(text, sizeof text, "Unknown tool: %.*s", shown, name.base);
-        request_refuse(request, RPC_INVALID_PARAMS, text);
-        return false;
-    }
-    if (jtext_find(request->rpc.params, "arguments", arguments) &&
-        jtext_type(*arguments) != JTEXT_OBJECT) {
-        request_refuse(request, RPC_INVALID_PARAMS, "arguments must be an object");
-        return false;
-    }
-    return true;
-}
-
-void call_start(const struct mcp_request *request)
-{
-    struct span members;
-    struct tool_arguments arguments;
-    struct err err;
-    if (!find_tool(request, &members)) {
-        return;
-    }
-    int failed =
-        tool_read_arguments(members, request->session->server->config.installs, &arguments, &err);
-    struct mcp_call *call = NULL;
-    if (failed != 0 && request->era < ERA_2025_11_25) {
-        request_refuse(request, RPC_INVALID_PARAMS, err.text);
-    } else if ((call = new_call(request)) == NULL) {
-        request_refuse(request, RPC_INTERNAL_ERROR, "Out of memory");
     } else {
-        link_call(call);
-        if (failed != 0) {
-            answer_refused(call, &err); /* the model reads it, and can do better */
-        } else {
-            run_call(call, &arguments);
-        }
+        buf_free(&message);
+        send_error(call, RPC_INTERNAL_ERROR,
+                   "The result is too large; run the server with a lower --output-limit", none);
     }
-    tool_arguments_free(&arguments);
+    content_free(content);
+    call_finish(call);
+}
+
+void call_fail(struct mcp_call *call, int code, const char *text, struct span data)
+{
+    send_error(call, code, text, data);
+    call_finish(call);
+}
+
+void call_end(struct mcp_call *call)
+{
+    static const char text[] = "The call was stopped, because the server ends";
+    if (call->is_cancelled || call->kind != CALL_TOOL) {
+        call_fail(call, RPC_INTERNAL_ERROR, text, none);
+        return;
+    }
+    struct content content;
+    content_init(&content, call);
+    content.is_error = true;
+    content_text(&content, span_of(text));
+    call_answer(call, &content);
+}
+
+/* Its cancellation. */
+
+static void tell(struct mcp_call *call)
+{
+    if (call->is_told) {
+        return;
+    }
+    call->is_told = true;
+    ask_withdraw(call);
+    if (call->cancel != NULL) {
+        call->cancel(call);
+    } else {
+        call_end(call);
+    }
+}
+
+static void cancel(struct mcp_call *call)
+{
+    call->is_cancelled = true;
+    tell(call);
 }
 
 static struct mcp_call *find_call(const struct mcp_session *session, struct span id)
 {
-    for (struct mcp_call *call = session->calls; call != NULL; call = call->next) {
+    struct mcp_call *call;
+    TAILQ_FOREACH(call, &session->calls, link)
+    {
         if (!call->is_cancelled && rpc_id_equal(buf_span(&call->id), id)) {
             return call;
         }
@@ -344,25 +363,6 @@ bool call_is_running(const struct mcp_session *session, struct span id)
     return find_call(session, id) != NULL;
 }
 
-static void cancel(struct mcp_call *call)
-{
-    if (!call->is_cancelled) {
-        call->is_cancelled = true;
-        packages_run_cancel(call->run);
-    }
-}
-
-void call_cancel_of(struct mcp_session *session, const struct mcp_delivery *delivery)
-{
-    struct mcp_call *next;
-    for (struct mcp_call *call = session->calls; call != NULL; call = next) {
-        next = call->next;
-        if (call->delivery == delivery) {
-            cancel(call);
-        }
-    }
-}
-
 void call_cancel(struct mcp_session *session, struct span id)
 {
     struct mcp_call *call = find_call(session, id);
@@ -371,9 +371,23 @@ void call_cancel(struct mcp_session *session, struct span id)
     }
 }
 
+/* Whoever is told may end its call at once, which leaves the others in the list. */
+void call_cancel_of(struct mcp_session *session, const struct mcp_delivery *delivery)
+{
+    struct mcp_call *next;
+    for (struct mcp_call *call = TAILQ_FIRST(&session->calls); call != NULL; call = next) {
+        next = TAILQ_NEXT(call, link);
+        if (call->delivery == delivery) {
+            cancel(call);
+        }
+    }
+}
+
 bool mcp_session_is_installing(const struct mcp_session *session)
 {
-    for (const struct mcp_call *call = session->calls; call != NULL; call = call->next) {
+    const struct mcp_call *call;
+    TAILQ_FOREACH(call, &session->calls, link)
+    {
         if (call->is_installing && !call->is_cancelled) {
             return true;
         }
@@ -384,17 +398,23 @@ bool mcp_session_is_installing(const struct mcp_session *session)
 void mcp_session_cancel_all(struct mcp_session *session)
 {
     struct mcp_call *next;
-    for (struct mcp_call *call = session->calls; call != NULL; call = next) {
-        next = call->next; /* the pool may end a run that has not begun at once */
+    session_enter(session);
+    for (struct mcp_call *call = TAILQ_FIRST(&session->calls); call != NULL; call = next) {
+        next = TAILQ_NEXT(call, link);
         cancel(call);
     }
+    subscription_end_all(session, false);
+    session_leave(session);
 }
 
 void mcp_session_stop_all(struct mcp_session *session)
 {
     struct mcp_call *next;
-    for (struct mcp_call *call = session->calls; call != NULL; call = next) {
-        next = call->next;
-        packages_run_cancel(call->run);
+    session_enter(session);
+    for (struct mcp_call *call = TAILQ_FIRST(&session->calls); call != NULL; call = next) {
+        next = TAILQ_NEXT(call, link);
+        tell(call);
     }
+    subscription_end_all(session, true);
+    session_leave(session);
 }

@@ -1,7 +1,9 @@
 /* What a request says beside its method: the revision and more in params._meta (2026-07-28,
  * basic/index), and over HTTP the headers that must agree with it (basic/transports/
  * streamable-http, "Request Metadata"). */
+#include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/base64.h"
 #include "base/jtext.h"
@@ -12,9 +14,9 @@ static const struct span none = {NULL, 0};
 
 /* 2026-07-28, streamable-http: an unknown method is 404, what the headers or _meta have wrong 400;
  * a request that is in order has been received. The older revisions say nothing of the kind. */
-static int status_of(const struct mcp_request *request, int code)
+int envelope_status(enum mcp_era era, int code)
 {
-    if (!era_is_modern(request->era)) {
+    if (!era_is_modern(era)) {
         return 200;
     }
     switch (code) {
@@ -29,8 +31,14 @@ static int status_of(const struct mcp_request *request, int code)
 
 void request_refuse(const struct mcp_request *request, int code, const char *text)
 {
-    delivery_answer_error(request->delivery, request->rpc.id, code, status_of(request, code), text,
-                          none);
+    request_refuse_with(request, code, text, none);
+}
+
+void request_refuse_with(const struct mcp_request *request, int code, const char *text,
+                         struct span data)
+{
+    delivery_answer_error(request->delivery, request->rpc.id, code,
+                          envelope_status(request->era, code), text, data);
 }
 
 void request_refuse_malformed(const struct mcp_request *request, int code, const char *text,
@@ -167,6 +175,20 @@ static int compare_headers(const struct mcp_request *request)
     return 0;
 }
 
+void envelope_read_capabilities(struct span capabilities, bool can_answer[3])
+{
+    struct span value;
+    struct span mode;
+    /* Without a mode it is forms, which is all there once was. */
+    can_answer[ASK_ELICITATION] =
+        jtext_find(capabilities, "elicitation", &value) && jtext_type(value) == JTEXT_OBJECT &&
+        (jtext_find(value, "form", &mode) || !jtext_find(value, "url", &mode));
+    can_answer[ASK_SAMPLING] =
+        jtext_find(capabilities, "sampling", &value) && jtext_type(value) == JTEXT_OBJECT;
+    can_answer[ASK_ROOTS] =
+        jtext_find(capabilities, "roots", &value) && jtext_type(value) == JTEXT_OBJECT;
+}
+
 static int read_modern(struct mcp_request *request, struct span meta, struct span version)
 {
     const struct mcp_envelope *envelope = request->envelope;
@@ -199,6 +221,8 @@ static int read_modern(struct mcp_request *request, struct span meta, struct spa
     if (envelope->is_http && compare_headers(request) != 0) {
         return -1;
     }
+    jtext_find(meta, MCP_META "clientCapabilities", &value);
+    envelope_read_capabilities(value, request->can_answer);
     request->level = LEVEL_SILENT;
     if (jtext_find(meta, MCP_META "logLevel", &value) &&
         !level_from_value(value, &request->level)) {
@@ -217,6 +241,7 @@ int envelope_read(struct mcp_request *request)
     if (jtext_type(meta) != JTEXT_OBJECT) {
         return refuse_meta(request, "_meta must be an object");
     }
+    request->meta = meta;
     if (jtext_find(meta, "progressToken", &value) && rpc_id_is_valid(value)) {
         request->progress_token = value;
     }
@@ -224,6 +249,89 @@ int envelope_read(struct mcp_request *request)
         return read_modern(request, meta, value);
     }
     return read_legacy(request);
+}
+
+/* Whether a header says the same as an argument: strings as they are, integers by their value,
+ * booleans as words. */
+static bool argument_equals(struct span header, struct span argument)
+{
+    cleanup_buf struct buf said;
+    buf_init(&said, LIMIT_MESSAGE_BYTES_MAX);
+    if (jtext_type(argument) == JTEXT_STRING) {
+        return header_equals(header, argument);
+    }
+    if (decode_header(&said, header) != 0) {
+        return false;
+    }
+    if (span_equal(buf_span(&said), argument)) {
+        return true;
+    }
+    struct span number;
+    if (jtext_type(argument) != JTEXT_NUMBER ||
+        jtext_check(buf_span(&said), JTEXT_STRICT, &number, NULL) != 0 ||
+        jtext_type(number) != JTEXT_NUMBER || buf_append_char(&said, '\0') != 0) {
+        return false;
+    }
+    char text[64];
+    snprintf(text, sizeof text, "%.*s", argument.len > 63 ? 63 : (int)argument.len, argument.base);
+    double difference = strtod(said.base, NULL) - strtod(text, NULL);
+    return !(difference < 0) && !(difference > 0);
+}
+
+static int compare_argument(const struct mcp_request *request, struct span header_name,
+                            struct span argument)
+{
+    const struct mcp_envelope *envelope = request->envelope;
+    char name[160];
+    char text[224];
+    cleanup_buf struct buf suffix;
+    buf_init(&suffix, 128);
+    if (jtext_string_decode(&suffix, header_name) != 0 || buf_append_char(&suffix, '\0') != 0) {
+        return 0;
+    }
+    snprintf(name, sizeof name, "mcp-param-%s", suffix.base);
+    for (char *c = name; *c != '\0'; c++) {
+        *c = (char)tolower((unsigned char)*c);
+    }
+    struct span header =
+        envelope->header == NULL ? none : envelope->header(envelope->carrier, name);
+    bool is_given = argument.len > 0 && jtext_type(argument) != JTEXT_NULL;
+    if (is_given ? header.base != NULL && argument_equals(header, argument) : header.base == NULL) {
+        return 0;
+    }
+    snprintf(text, sizeof text, "The header Mcp-Param-%s %s", suffix.base,
+             header.base == NULL ? "is missing" : "is not what the body's argument is");
+    return refuse_header(request, text);
+}
+
+int envelope_compare_arguments(const struct mcp_request *request, const struct mcp_tool *tool,
+                               struct span arguments)
+{
+    struct span properties;
+    struct span key;
+    struct span property;
+    struct span header_name;
+    if (!request->envelope->is_http || !era_is_modern(request->era) || tool->input_schema == NULL ||
+        !jtext_find(span_of(tool->input_schema), "properties", &properties)) {
+        return 0;
+    }
+    struct jtext_cursor cursor = jtext_open(properties);
+    while (jtext_next(&cursor, &key, &property)) {
+        struct span argument;
+        cleanup_buf struct buf name;
+        buf_init(&name, 4 * KIB);
+        if (!jtext_find(property, "x-mcp-header", &header_name)) {
+            continue;
+        }
+        if (jtext_string_decode(&name, key) != 0 || buf_append_char(&name, '\0') != 0 ||
+            !jtext_find(arguments, name.base, &argument)) {
+            argument = none;
+        }
+        if (compare_argument(request, header_name, argument) != 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 static void peek_at(struct span value, struct mcp_peek *out)

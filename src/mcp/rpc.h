@@ -20,6 +20,7 @@ enum rpc_code {
     RPC_METHOD_NOT_FOUND = -32601,
     RPC_INVALID_PARAMS = -32602,
     RPC_INTERNAL_ERROR = -32603,
+    RPC_RESOURCE_NOT_FOUND = -32002, /* up to 2025-11-25 */
     /* MCP 2026-07-28, basic/index, "Error Codes" */
     RPC_HEADER_MISMATCH = -32020,
     RPC_MISSING_CAPABILITY = -32021,

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "mcp/internal.h"
 
@@ -12,7 +13,16 @@ int mcp_server_new(const struct mcp_config *config, struct mcp_server **out, str
         return err_set(err, ERR_MEMORY, "out of memory");
     }
     server->config = *config;
+    server->registry.server = server;
     TAILQ_INIT(&server->sessions);
+    if (getrandom(server->key, sizeof server->key, 0) != (ssize_t)sizeof server->key) {
+        free(server);
+        return err_system(err, "cannot get %d random bytes", KEEP_KEY_BYTES);
+    }
+    registry_add_tool(&server->registry, &python_tool);
+    if (config->register_more != NULL) {
+        config->register_more(&server->registry, config->register_context);
+    }
     *out = server;
     return 0;
 }

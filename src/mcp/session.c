@@ -26,22 +26,25 @@ struct mcp_session *mcp_session_new(struct mcp_server *server, const struct mcp_
     session->events = *events;
     session->era = ERA_LATEST_LEGACY;
     session->level = LEVEL_SILENT;
+    buf_init(&session->watched.texts, LIMIT_WATCHED_URIS_MAX * LIMIT_URI_BYTES_MAX);
+    TAILQ_INIT(&session->calls);
+    TAILQ_INIT(&session->subscriptions);
     TAILQ_INIT(&session->deliveries);
     TAILQ_INSERT_TAIL(&server->sessions, session, link);
     return session;
 }
 
-static void enter(struct mcp_session *session)
+void session_enter(struct mcp_session *session)
 {
     session->entered++;
 }
 
-/* The session may be gone afterwards. */
-static void leave(struct mcp_session *session)
+void session_leave(struct mcp_session *session)
 {
     if (--session->entered == 0 && session->is_freed && TAILQ_EMPTY(&session->deliveries)) {
         TAILQ_REMOVE(&session->server->sessions, session, link);
         buf_free(&session->principal);
+        buf_free(&session->watched.texts);
         free(session);
     }
 }
@@ -52,10 +55,10 @@ void mcp_session_free(struct mcp_session *session)
         return;
     }
     assert(!session->is_freed);
-    enter(session);
+    session_enter(session);
     session->is_freed = true;
     mcp_session_cancel_all(session);
-    leave(session);
+    session_leave(session);
 }
 
 unsigned mcp_session_running(const struct mcp_session *session)
@@ -105,7 +108,7 @@ void delivery_release(struct mcp_delivery *delivery)
     if (--delivery->open > 0) {
         return;
     }
-    enter(session);
+    session_enter(session);
     if (delivery->answers.len > 0 && buf_append_char(&delivery->answers, ']') == 0) {
         struct mcp_message about = {
             .kind = MCP_ANSWER, .route = delivery->route, .http_status = 200};
@@ -118,7 +121,7 @@ void delivery_release(struct mcp_delivery *delivery)
     }
     buf_free(&delivery->answers);
     free(delivery);
-    leave(session);
+    session_leave(session);
 }
 
 bool delivery_is_congested(const struct mcp_delivery *delivery)
@@ -132,6 +135,16 @@ void delivery_send(struct mcp_delivery *delivery, enum mcp_sent kind, struct buf
 {
     struct mcp_message about = {.kind = kind, .route = delivery->route, .http_status = 200};
     send_now(delivery, &about, message);
+}
+
+void session_notify(struct mcp_session *session, struct buf *message)
+{
+    static const struct mcp_message about = {.kind = MCP_NOTIFICATION, .http_status = 200};
+    if (session->is_freed) {
+        buf_free(message);
+        return;
+    }
+    session->events.send(session->events.context, &about, message);
 }
 
 static void answer(struct mcp_delivery *delivery, int code, int http_status, struct buf *message)
@@ -249,10 +262,10 @@ void mcp_session_receive(struct mcp_session *session, struct span message,
         drop(session, envelope->route);
         return;
     }
-    enter(session);
+    session_enter(session);
     receive(session, delivery, envelope, message);
     delivery_release(delivery);
-    leave(session);
+    session_leave(session);
 }
 
 void mcp_session_refuse_oversized(struct mcp_session *session, void *route)
@@ -272,7 +285,7 @@ static void leave_route(struct mcp_session *session, void *route, bool is_abando
 {
     struct mcp_delivery *delivery;
     struct mcp_delivery *next;
-    enter(session);
+    session_enter(session);
     for (delivery = TAILQ_FIRST(&session->deliveries); delivery != NULL; delivery = next) {
         next = TAILQ_NEXT(delivery, link);
         if (delivery->route != route || delivery->has_left) {
@@ -282,11 +295,12 @@ static void leave_route(struct mcp_session *session, void *route, bool is_abando
         if (delivery->is_modern || is_abandoned) {
             delivery_hold(delivery);
             call_cancel_of(session, delivery);
+            subscription_cancel_of(session, delivery);
             next = TAILQ_NEXT(delivery, link);
             delivery_release(delivery);
         }
     }
-    leave(session);
+    session_leave(session);
 }
 
 void mcp_session_leave(struct mcp_session *session, void *route)

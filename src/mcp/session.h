@@ -58,6 +58,9 @@ struct mcp_events {
     /* Once for each message received with a route, unless that was left before: nothing will be
      * sent for it any more. May come from inside mcp_session_receive. May be NULL. */
     void (*settled)(void *context, void *route);
+    /* The client's stream may be closed: it will come back for what else belongs to this message
+     * (2025-11-25, "polling"). May be NULL. */
+    void (*let_go)(void *context, void *route);
     /* The last running call has ended. May be NULL. */
     void (*idle)(void *context);
 };

@@ -560,9 +560,10 @@ static void output_is_logged_when_asked_for(void **state)
     fake_print(1, RUN_STDOUT, "llo\nrest");
     fake_print(1, RUN_STDERR, "careful\n");
     assert_int_equal(message_count, before + 2);
-    json_t *expected = json_loads("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\","
-                                  "\"params\":{\"level\":\"info\",\"data\":\"hello\"}}",
-                                  0, NULL);
+    json_t *expected =
+        json_loads("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\","
+                   "\"params\":{\"level\":\"info\",\"logger\":\"stdout\",\"data\":\"hello\"}}",
+                   0, NULL);
     assert_true(json_equal(messages[before], expected));
     json_decref(expected);
     assert_string_equal(text_at(json_object_get(last(), "params"), "level"), "warning");
@@ -663,16 +664,25 @@ static void progress_tells_of_an_installation(void **state)
     assert_false(mcp_session_is_installing(session));
     fake_install(0, true);
     assert_true(mcp_session_is_installing(session));
-    assert_int_equal(message_count, 1);
-    json_t *params = json_object_get(messages[0], "params");
-    assert_string_equal(text_at(params, "message"), "installing");
-    assert_null(json_object_get(params, "total"));
+    fake_log(0, PACKAGES_INFO, "fetching six.whl");
     fake_install(0, false);
     assert_false(mcp_session_is_installing(session));
-    while (message_count < 2) {
+    /* Each stage at once, with a value that grows. */
+    static const char *const stages[] = {"running (0 s)", "installing (0 s)",
+                                         "installing: fetching six.whl (0 s)", "running (0 s)"};
+    double progress = -1;
+    assert_int_equal(message_count, 4);
+    for (unsigned i = 0; i < 4; i++) {
+        json_t *params = json_object_get(messages[i], "params");
+        assert_string_equal(text_at(params, "message"), stages[i]);
+        assert_int_equal(json_object_get(params, "total") != NULL, i == 0);
+        assert_true(json_number_value(json_object_get(params, "progress")) > progress);
+        progress = json_number_value(json_object_get(params, "progress"));
+    }
+    while (message_count < 5) {
         uv_run(&loop, UV_RUN_ONCE);
     }
-    assert_string_equal(text_at(json_object_get(messages[1], "params"), "message"), "running");
+    assert_string_equal(text_at(json_object_get(last(), "params"), "message"), "running (1 s)");
     fake_end(0, &success);
     initialize("2024-11-05");
     call("1", "\"arguments\":{\"python_code\":\"\"},\"_meta\":{\"progressToken\":\"p\"}");

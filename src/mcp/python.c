@@ -1,0 +1,214 @@
+/* The tool run_python_code: from its arguments to a run, and from its outcome to a result, with
+ * logs and progress on the way. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/jtext.h"
+#include "mcp/internal.h"
+#include "mcp/tool.h"
+
+enum { PROGRESS_INTERVAL_MS = 1000 };
+
+struct python_run {
+    struct mcp_call *call;
+    struct packages_run *run; /* NULL: there is none yet, or no more */
+    struct transcript transcript;
+    uv_timer_t timer; /* shows progress; runs when somebody wants it */
+    uint64_t started_us;
+    bool is_installing; /* what it waits for now */
+    bool was_installing;
+    char stage[128]; /* what the installation said last */
+    double shown;    /* the progress that was shown last */
+};
+
+/* A line of output as a log message: stdout is "info", stderr is "warning". */
+static void on_line(void *context, enum run_stream stream, struct span line)
+{
+    struct python_run *run = context;
+    bool is_stdout = stream == RUN_STDOUT;
+    call_log(run->call, is_stdout ? LEVEL_INFO : LEVEL_WARNING, is_stdout ? "stdout" : "stderr",
+             line);
+}
+
+static void on_progress(uv_timer_t *timer)
+{
+    struct python_run *run = timer->data;
+    double elapsed = (double)(clock_monotonic_us() - run->started_us) / 1e6;
+    double limit = (double)call_config(run->call)->limits.wall_ms / 1e3;
+    char text[192];
+    if (run->is_installing) {
+        snprintf(text, sizeof text, "installing%s%s (%.0f s)", *run->stage == '\0' ? "" : ": ",
+                 run->stage, elapsed);
+    } else {
+        snprintf(text, sizeof text, "running (%.0f s)", elapsed);
+    }
+    /* It has to grow with every stage, also with two in one millisecond. */
+    run->shown = elapsed < run->shown + 0.001 ? run->shown + 0.001 : elapsed;
+    /* How long an installation takes nobody knows, and the program's time begins after it. */
+    call_progress(run->call, run->shown, run->was_installing ? 0 : limit, text);
+}
+
+/* What an installation says is its stage. */
+static void on_log(void *context, enum packages_level level, struct span line)
+{
+    struct python_run *run = context;
+    if (run->is_installing && level == PACKAGES_INFO) {
+        snprintf(run->stage, sizeof run->stage, "%.*s", line.len > 120 ? 120 : (int)line.len,
+                 line.base);
+        on_progress(&run->timer);
+    }
+    call_log(run->call,
+             level == PACKAGES_DEBUG  ? LEVEL_DEBUG
+             : level == PACKAGES_INFO ? LEVEL_INFO
+                                      : LEVEL_WARNING,
+             "packages", line);
+}
+
+/* A stage is shown when it begins: the client may be about to lose patience. */
+static void on_installing(void *context, bool is_installing)
+{
+    struct python_run *run = context;
+    run->is_installing = is_installing;
+    run->was_installing |= is_installing;
+    call_set_installing(run->call, is_installing);
+    on_progress(&run->timer);
+}
+
+static void on_output(void *context, enum run_stream stream, struct span bytes)
+{
+    struct python_run *run = context;
+    transcript_add(&run->transcript, stream, bytes);
+}
+
+static void free_run(uv_handle_t *timer)
+{
+    struct python_run *run = timer->data;
+    transcript_free(&run->transcript);
+    free(run);
+}
+
+static void add_result(struct content *content, const struct mcp_config *config,
+                       const struct outcome *outcome, struct transcript *transcript)
+{
+    struct result result;
+    cleanup_buf struct buf items;
+    cleanup_buf struct buf structured;
+    buf_init(&items, LIMIT_RESPONSE_BYTES_MAX);
+    buf_init(&structured, LIMIT_RESPONSE_BYTES_MAX);
+    result_open(&result, outcome, transcript);
+    result.picture_bytes_max = config->limits.picture_bytes;
+    if (result_append_content(&items, config->return_mode, &result) != 0 ||
+        result_append_structured(&structured, &result) != 0) {
+        content->has_failed = true;
+    }
+    content_raw(content, buf_span(&items));
+    content_structured(content, buf_span(&structured));
+    content->is_error = outcome->status != OUTCOME_SUCCESS;
+}
+
+/* The result; the call and the run are over. */
+static void finish(struct python_run *run, const struct outcome *outcome)
+{
+    struct mcp_call *call = run->call;
+    struct content content;
+    transcript_finish(&run->transcript);
+    if (outcome->status == OUTCOME_INSTALL_ERROR) {
+        call_log(call, LEVEL_ERROR, "packages", outcome->error_message);
+    }
+    content_init(&content, call);
+    add_result(&content, call_config(call), outcome, &run->transcript);
+    uv_close((uv_handle_t *)&run->timer, free_run);
+    call_answer(call, &content);
+}
+
+static void on_done(void *context, const struct outcome *outcome)
+{
+    finish(context, outcome);
+}
+
+/* An answer without a run, in the form that every result of the tool has. */
+static void refuse(struct python_run *run, const struct err *err)
+{
+    struct outcome outcome = {.status = OUTCOME_REFUSED,
+                              .exit_code = 125,
+                              .error_message = span_of(err->text),
+                              .retry_after_ms = err->retry_after_ms};
+    finish(run, &outcome);
+}
+
+static void on_cancel(struct mcp_call *call)
+{
+    struct python_run *run = call_state(call);
+    if (run->run != NULL) {
+        packages_run_cancel(run->run);
+    }
+}
+
+/* NULL without memory. */
+static struct python_run *new_run(struct mcp_call *call)
+{
+    struct python_run *run = calloc(1, sizeof *run);
+    if (run == NULL) {
+        return NULL;
+    }
+    run->call = call;
+    run->started_us = clock_monotonic_us();
+    transcript_init(&run->transcript,
+                    call_config(call)->limits.output_bytes + LIMIT_OUTPUT_FRAME_BYTES_MAX);
+    run->transcript.line = on_line;
+    run->transcript.context = run;
+    uv_timer_init(call_loop(call), &run->timer);
+    run->timer.data = run;
+    call_hold(call, run, on_cancel);
+    return run;
+}
+
+static void begin(struct python_run *run, const struct tool_arguments *arguments)
+{
+    const struct mcp_config *config = call_config(run->call);
+    struct err err;
+    struct run_request request = {
+        .code = buf_span(&arguments->code),
+        .filename = "main.py",
+        .globals_json = arguments->globals,
+        .want_value = true,
+        .dependencies = arguments->dependency_count == 0 ? NULL : arguments->dependencies,
+        .limits = config->limits,
+        .client = call_client(run->call).number};
+    struct packages_events events = {.context = run,
+                                     .output = on_output,
+                                     .log = on_log,
+                                     .installing = on_installing,
+                                     .done = on_done};
+    if (call_wants_progress(run->call)) {
+        uv_timer_start(&run->timer, on_progress, PROGRESS_INTERVAL_MS, PROGRESS_INTERVAL_MS);
+    }
+    if (packages_run(config->packages, &request, &events, &run->run, &err) != 0) {
+        run->run = NULL;
+        refuse(run, &err);
+    } else {
+        on_progress(&run->timer);
+    }
+}
+
+static void start(struct mcp_call *call, struct span members)
+{
+    struct tool_arguments arguments;
+    struct err err;
+    int failed = tool_read_arguments(members, call_config(call)->installs, &arguments, &err);
+    struct python_run *run = NULL;
+    if (failed != 0 && call_era(call) < ERA_2025_11_25) {
+        call_fail(call, RPC_INVALID_PARAMS, err.text, (struct span){NULL, 0});
+    } else if ((run = new_run(call)) == NULL) {
+        call_fail(call, RPC_INTERNAL_ERROR, "Out of memory", (struct span){NULL, 0});
+    } else if (failed != 0) {
+        refuse(run, &err); /* the model reads it, and can do better */
+    } else {
+        begin(run, &arguments);
+    }
+    tool_arguments_free(&arguments);
+}
+
+const struct mcp_tool python_tool = {
+    .name = "run_python_code", .append_definition = tool_append_definition, .start = start};
