@@ -151,7 +151,9 @@ static int start(struct server *server, const struct serve_config *config, struc
                              .has_allow_list = config->packages.allow_file != NULL,
                              .dependencies = config->packages.dependencies,
                              .limits = config->limits,
-                             .return_mode = config->return_mode};
+                             .return_mode = config->return_mode,
+                             .register_more = config->register_more,
+                             .register_context = config->register_context};
     if (mcp_server_new(&mcp, &server->mcp, err) != 0) {
         return -1;
     }
