@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from driver import Json, Program, RawServer
+from http_server import HttpServer
+from raw_http import RawClient
 from target import Target
 
 CLIENTS = 4
@@ -92,3 +94,45 @@ def test_cancelling_one_leaves_the_other(target: Target) -> None:
     server.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
     [message] = answers(server, 1)
     assert (message["id"], message["result"]["structuredContent"]["return_value"]) == (9, "alive")
+
+
+def test_sessions_with_the_same_ids(vitrine: Program) -> None:
+    """Over HTTP the same server answers all of them, so here an id alone says nothing."""
+    wrong: list[object] = []
+
+    def talk(which: int, client: RawClient) -> None:
+        for number in range(1000, 1000 + ROUNDS):
+            answer = client.post(client.call_message(f"({which}, {number})", number)).json
+            found = answer["result"]["structuredContent"]["return_value"]
+            if (answer["id"], found) != (number, [which, number]):
+                wrong.append((which, answer))
+
+    with HttpServer(vitrine) as server:
+        connected = [RawClient(server.root) for _ in range(CLIENTS)]
+        for client in connected:
+            client.initialize()
+        threads = [threading.Thread(target=talk, args=pair) for pair in enumerate(connected)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert wrong == []
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_one_cannot_cancel_the_call_of_another(vitrine: Program) -> None:
+    with HttpServer(vitrine) as server:
+        victim, attacker = RawClient(server.root), RawClient(server.root)
+        victim.initialize()
+        attacker.initialize()
+        victim.listen_to_logs()
+        code = "print('begun')\nimport time; time.sleep(1)\n'alive'"
+        with victim.post_stream(victim.call_message(code, 1000)) as stream:
+            events = stream.events()
+            while not next(events).data:
+                pass
+            params = {"requestId": 1000}
+            message = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
+            assert attacker.post(message).status == 202
+            [last] = list(events)
+        assert last.json["result"]["structuredContent"]["return_value"] == "alive"
