@@ -46,6 +46,8 @@ class Request:
         self.recursion_limit = 0
         self.picture_bytes = picture_bytes
         self.finds_needs = False
+        self.is_of_session = False
+        self.is_of_copy = False
         self.dependencies: list[str] = []
         self.resolved = ""
         for number, value in wire.fields(record):
@@ -74,6 +76,8 @@ _FIELDS = {
     wire.REQUEST_PICTURE_BYTES: ("picture_bytes", wire.number),
     wire.REQUEST_NEEDS: ("finds_needs", _truth),
     wire.REQUEST_RESOLVED: ("resolved", _text),
+    wire.REQUEST_SESSION: ("is_of_session", _truth),
+    wire.REQUEST_RESEED: ("is_of_copy", _truth),
 }
 _LISTS = {
     wire.REQUEST_ARG: "arguments",
@@ -124,6 +128,8 @@ def add_site_builtins() -> None:
 class Program:
     """A request's program: its source, and the module ``__main__`` that it runs in."""
 
+    stays = False  # it ends as a script does
+
     def __init__(self, request: Request) -> None:
         self.filename = request.filename
         self.source = request.code
@@ -145,7 +151,7 @@ class Program:
         """Make the surroundings that a script expects, and set the variables asked for."""
         global picture_bytes
         picture_bytes = request.picture_bytes
-        _set_environment(request.environment)
+        set_environment(request.environment)
         sys.argv = request.arguments or [self.filename]
         folder = self.filename.rpartition("/")[0] if self.filename[:1] == "/" else _getcwd()
         sys.path.insert(0, folder or "/")
@@ -207,7 +213,7 @@ class Program:
 
     def lines(self) -> list[str]:
         """Give the lines of the source, for display."""
-        return [f"{line}\n" for line in decode(self.source).split("\n")]
+        return lines_of(self.source)
 
     def offer_source(self) -> None:
         """Let tracebacks and warnings show lines of a program that is in no file."""
@@ -254,7 +260,8 @@ def _empty(space: dict[str, object]) -> None:
                 space[name] = None
 
 
-def _set_environment(items: list[str]) -> None:
+def set_environment(items: list[str]) -> None:
+    """Add variables to the environment."""
     if not items:
         return
     from os import environ  # there since the interpreter's start
@@ -266,6 +273,11 @@ def _set_environment(items: list[str]) -> None:
         import time
 
         time.tzset()
+
+
+def lines_of(source: bytes) -> list[str]:
+    """Give the lines of a source, for display."""
+    return [f"{line}\n" for line in decode(source).split("\n")]
 
 
 def decode(source: bytes) -> str:

@@ -117,14 +117,25 @@ def run_program(codes: "list[CodeType]", space: dict[str, object]) -> object:
 
     As with ``asyncio.run``, tasks that are left are cancelled at the end.
     """
-
-    async def main() -> object:
-        value = None
-        for code in codes:
-            value = eval(code, space)
-            if execute.is_coroutine(code):
-                value = await value
-        return value
-
     with asyncio.Runner() as runner:
-        return runner.run(main())
+        return runner.run(_main(codes, space))
+
+
+async def _main(codes: "list[CodeType]", space: dict[str, object]) -> object:
+    value = None
+    for code in codes:
+        value = eval(code, space)
+        if execute.is_coroutine(code):
+            value = await value
+    return value
+
+
+_runner: asyncio.Runner | None = None
+
+
+def run_call(codes: "list[CodeType]", space: dict[str, object]) -> object:
+    """Do the same in the loop of a session: tasks that are left wait there for the next time."""
+    global _runner
+    if _runner is None or _runner.get_loop().is_closed():
+        _runner = asyncio.Runner()
+    return _runner.run(_main(codes, space))

@@ -28,6 +28,16 @@ def remember() -> None:
         _lists[name] = list(getattr(sys, name))
 
 
+def restock() -> None:
+    """Set memory aside again, if it was given up and there is some."""
+    global _reserve
+    if _reserve is None:
+        try:
+            _reserve = bytes(_RESERVE_BYTES)
+        except MemoryError:
+            pass
+
+
 def free_memory() -> None:
     """Give up the reserve."""
     global _reserve

@@ -30,6 +30,8 @@ def finish(program: "Program | None", came: list[object]) -> None:
     """
     value, error = came
     came.clear()
+    if program is not None and program.stays:
+        program.pause()
     _set_recursion_limit(_recursion_limit)  # a program's own may be too low to report with
     if isinstance(error, MemoryError):
         repair.free_memory()
@@ -40,7 +42,8 @@ def finish(program: "Program | None", came: list[object]) -> None:
         repair.repair()
         record = _failure(program, caught if error is None else error)
     value = error = None
-    _run_exit_functions()
+    if program is None or not program.stays:
+        _run_exit_functions()
     streams.flush()  # a stream of the program's own may need its variables for it
     if program is not None:
         program.end()

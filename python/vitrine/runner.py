@@ -52,7 +52,7 @@ _set_trace = sys.settrace
 _set_profile = sys.setprofile
 _set_recursion_limit = sys.setrecursionlimit
 
-_session: "Generator[Step, Came, None] | None" = None
+_steps_left: "Generator[Step, Came, None] | None" = None
 
 
 def prepare(warm: bool) -> None:
@@ -115,7 +115,16 @@ def _warm_up() -> None:
             __import__(name)
         except ImportError:  # left out of this build, as some modules are in the guest
             continue
-    from vitrine import display, imports, loop, preload, rehearsal, tracebacks, values  # noqa: F401
+    from vitrine import (  # noqa: F401
+        display,
+        imports,
+        loop,
+        preload,
+        rehearsal,
+        session,
+        tracebacks,
+        values,
+    )
 
     imports.prepare()
     preload.load()
@@ -155,26 +164,29 @@ def step(came: "Came | None" = None) -> "Step | None":
     what to call next, or None when the result has been written. Raises nothing itself, but a
     tracer that the program left behind may: it is gone then, and the same call succeeds.
     """
-    global _session
+    global _steps_left
     try:
         # A tracer of the program's would see our frames too, and might raise.
         _set_trace(None)
         _set_profile(None)
-        if _session is None:
-            _session = _steps()
-            return next(_session)
-        return _session.send(came)
+        if _steps_left is None:
+            report.rewind()
+            _steps_left = _steps()
+            return next(_steps_left)
+        return _steps_left.send(came)
     except StopIteration:
+        _steps_left = None
         return None
     except BaseException as error:  # an interrupt, or no memory to report with
+        _steps_left = None
         report.give_up(error)
         return None
 
 
 def rewind() -> None:
     """Forget the run that has ended, so that another can begin."""
-    global _session
-    _session = None
+    global _steps_left
+    _steps_left = None
 
 
 def _steps() -> "Generator[Step, Came, None]":
@@ -185,27 +197,38 @@ def _steps() -> "Generator[Step, Came, None]":
     came = [None, None]
     try:
         request = execute.Request(wire.read_control())
-        program = execute.Program(request)
+        if request.is_of_session:
+            from vitrine import session  # most programs are alone
+
+            if request.is_of_copy:
+                entropy.share()
+                entropy.reseed_once()
+            program = session.Call(request)
+        else:
+            program = execute.Program(request)
         if request.want_value:
             from vitrine import values  # noqa: F401 - before the program can touch what it needs
         program.enter(request)
         program.compile()
         if request.finds_needs:
             need = program.find_need(request)
+        if need is None and program.stays:
+            program.start(request)
         codes = program.codes
     except BaseException as error:  # a program that does not compile is an outcome too
         came[1] = error
     if need is not None:
         report.tell_need(program, need)
         return
-    if codes and request.recursion_limit:
+    if codes and request.recursion_limit and not program.stays:
         _set_recursion_limit(request.recursion_limit)  # last: compiling and reporting have ours
     if any(execute.is_coroutine(code) for code in codes):
         import asyncio  # noqa: F401 - first, so that its end brings in our loop
 
         from vitrine import loop
 
-        came = yield partial(loop.run_program, codes, program.space)
+        run = loop.run_call if program.stays else loop.run_program
+        came = yield partial(run, codes, program.space)
     else:
         for code in codes:
             came = yield partial(eval, code, program.space)

@@ -133,14 +133,14 @@
 #define LIMIT_NEED_RETRY_S               60ULL /* the same, where something could not be fetched */
 #define LIMIT_NEED_LASTING_S             (3650ULL * 24 * 3600) /* the same, where nothing new can come */
 #define LIMIT_PLAN_BYTES_MAX             (8 * MIB)             /* what a resolution may answer */
-#define LIMIT_ASK_ANSWER_BYTES_MAX       1024U       /* what may be typed for y or n */
+#define LIMIT_ASK_ANSWER_BYTES_MAX       1024U                 /* what may be typed for y or n */
 #define LIMIT_SURVEY_MS                  10000ULL    /* for telling what a program would import */
 #define LIMIT_SURVEY_NAMES_MAX           256U        /* of each kind that it names */
 #define LIMIT_SURVEY_TEXT_BYTES_MAX      (256 * KIB) /* what a person is told */
-#define LIMIT_PRELOAD_BYTES_MAX          (4 * KIB) /* names of modules to import ahead */
-#define LIMIT_REMEMBERED_MAX             1024U     /* needs, and programs, in memory */
-#define LIMIT_INSTALL_LINE_BYTES_MAX     1024U     /* one line of an installation's log */
-#define LIMIT_INSTALL_REASON_BYTES_MAX   (8 * KIB) /* why packages could not be installed */
+#define LIMIT_PRELOAD_BYTES_MAX          (4 * KIB)   /* names of modules to import ahead */
+#define LIMIT_REMEMBERED_MAX             1024U       /* needs, and programs, in memory */
+#define LIMIT_INSTALL_LINE_BYTES_MAX     1024U       /* one line of an installation's log */
+#define LIMIT_INSTALL_REASON_BYTES_MAX   (8 * KIB)   /* why packages could not be installed */
 #define LIMIT_INSTALL_LINES_MAX          2000U
 #define LIMIT_INSTALL_LOG_BYTES_MAX      (256 * KIB)
 #define LIMIT_INSTALL_LOG_TEXT_BYTES     (16 * KIB) /* its end, in a result's text */
@@ -258,6 +258,18 @@
 #define LIMIT_SPARE_DEATHS_MAX     5U        /* in a row; then cells are forked on demand alone */
 #define LIMIT_POOL_TICK_MS         1000ULL   /* what has no hurry is looked at so often */
 #define LIMIT_GRACE_MS_MAX         10000ULL
+
+/* Sessions: cells that stay. */
+#define LIMIT_POOL_SESSIONS_DEFAULT        64U /* open at the same time */
+#define LIMIT_POOL_SESSIONS_MAX            512U
+#define LIMIT_POOL_CLIENT_SESSIONS_DEFAULT 16U                   /* of them, of one client */
+#define LIMIT_POOL_SESSION_QUEUE_MAX       16U                   /* runs of one that wait */
+#define LIMIT_POOL_SESSION_IDLE_MS_DEFAULT 1800000ULL            /* without a run, then it ends */
+#define LIMIT_POOL_SESSION_LIFE_MS_DEFAULT (12ULL * 3600 * 1000) /* in all */
+#define LIMIT_POOL_SESSION_MS_MAX          (24ULL * 3600 * 1000)
+#define LIMIT_POOL_SESSION_RETRY_MS        5000ULL /* what "busy" tells to wait when all are in use */
+#define LIMIT_POOL_SESSION_MEMORY_DEFAULT  (8 * GIB) /* of all together; then the idlest ends */
+#define LIMIT_POOL_SESSION_MEMORY_MAX      (1024 * GIB)
 
 /* A zygote and its cells. */
 #define LIMIT_ZYGOTE_BOOT_MS        60000ULL

@@ -205,13 +205,15 @@ static uint64_t cpu_us(void)
     return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
 
-static void end_send(const struct guest_end *end, uint64_t used_cpu_us, uint64_t wall_us,
-                     uint32_t files_left)
+/* Returns the reason that it gave. */
+static uint32_t end_send(const struct guest_end *end, uint64_t used_cpu_us, uint64_t wall_us,
+                         uint32_t files_left, bool stays)
 {
     cleanup_buf struct buf record;
     buf_init(&record, LIMIT_CONTROL_FRAME_BYTES_MAX);
     uint32_t limits = outlet_limits_hit();
-    uint32_t reason = (limits & WIRE_LIMIT_OUTPUT) != 0 ? (uint32_t)WIRE_END_LIMIT : end->reason;
+    const bool is_cut = (limits & WIRE_LIMIT_OUTPUT) != 0 && !stays;
+    uint32_t reason = is_cut ? (uint32_t)WIRE_END_LIMIT : end->reason;
     if (wire_put_u32(&record, WIRE_END_REASON, reason) == 0 &&
         wire_put_u32(&record, WIRE_END_EXIT_CODE, (uint32_t)end->exit_code) == 0 &&
         wire_put_u32(&record, WIRE_END_LIMITS, end->limits | limits) == 0 &&
@@ -221,7 +223,9 @@ static void end_send(const struct guest_end *end, uint64_t used_cpu_us, uint64_t
         wire_put_u64(&record, WIRE_END_MEMORY_BYTES, end->memory_bytes) == 0 &&
         (files_left == 0 || wire_put_u32(&record, WIRE_END_FILES_LEFT, files_left) == 0)) {
         outlet_end(buf_span(&record));
-    } /* else no memory: the pool sees a cell that died without END */
+        return reason;
+    }
+    return WIRE_END_PROTOCOL; /* no memory: the pool sees a cell that died without END */
 }
 
 /* ---- The life -------------------------------------------------------------------------------- */
@@ -256,14 +260,16 @@ static int jail_enter(const struct life *life, int socket_fd, struct jail_limits
     return result;
 }
 
-static void request_run(const struct life *life, struct span record,
-                        const struct allowance *allowance)
+/* Returns the reason of its end. */
+static uint32_t request_run(const struct life *life, struct span record,
+                            const struct allowance *allowance, bool stays)
 {
     uint64_t start_us = clock_monotonic_us();
     uint64_t start_cpu_us = cpu_us();
     const struct outlet_limits limits = {
         .output_bytes = allowance->output_bytes,
         .cpu_ms = allowance->cpu_ms < allowance->wall_ms ? allowance->cpu_ms : 0,
+        .keeps_guest = stays,
     };
     const struct guest_sink sink = {
         .output = sink_output,
@@ -275,12 +281,19 @@ static void request_run(const struct life *life, struct span record,
     struct guest_end end;
     outlet_open(&limits);
     guest_run(life->guest, record, &sink, &end);
+    if (stays) {
+        outlet_rest();
+    }
     uint32_t files_left = 0;
     if (allowance->tells_files) {
         const struct guest_made_events made = {.file = made_send};
         (void)guest_made_files(life->guest, allowance->made_bytes, &made, &files_left);
+        if (stays) {
+            outlet_rest();
+        }
     }
-    end_send(&end, cpu_us() - start_cpu_us, clock_monotonic_us() - start_us, files_left);
+    return end_send(&end, cpu_us() - start_cpu_us, clock_monotonic_us() - start_us, files_left,
+                    stays);
 }
 
 /* Whether the pool sends something within a moment. When it does, cells are used as fast as they
@@ -300,7 +313,64 @@ static void rehearse(const struct life *life)
     }
 }
 
-void life_begin(const struct life *life, int socket_fd)
+/* The request, from the socket. Ends the process when there is none. */
+static struct span request_take(struct buf *in, struct allowance *allowance)
+{
+    struct span record;
+    int got = request_read(in, &record);
+    if (got == 0) {
+        _exit(0);
+    }
+    if (got < 0 || allowance_read(record, allowance) != 0) {
+        _exit(STATUS_BAD_REQUEST);
+    }
+    return record;
+}
+
+/* CPU time is counted from the start of the process; each request has its own. The first one says
+ * how much memory there may be, then and later. */
+static int limits_lower(struct jail_limits *ceilings, const struct allowance *allowance,
+                        size_t request_bytes, bool stays)
+{
+    struct jail_limits wanted = limits_of(allowance, request_bytes);
+    if (stays) {
+        wanted.cpu_s += cpu_us() / 1000000;
+        ceilings->data_bytes =
+            wanted.data_bytes < ceilings->data_bytes ? wanted.data_bytes : ceilings->data_bytes;
+        return jail_set_limits(ceilings, &wanted);
+    }
+    return jail_lower_limits(ceilings, &wanted);
+}
+
+_Noreturn static void requests_serve(const struct life *life, struct jail_limits *ceilings,
+                                     bool stays)
+{
+    struct buf in;
+    buf_init(&in, WIRE_HEADER_BYTES + LIMIT_REQUEST_FRAME_BYTES_MAX + REQUEST_CHUNK_BYTES);
+    if (buf_reserve(&in, REQUEST_CHUNK_BYTES) == 0) {
+        /* A spare cell has time; its first page faults are taken before the request comes. */
+        memset(in.base, 0, REQUEST_TOUCHED_BYTES);
+    }
+    uint32_t reason;
+    do {
+        struct allowance allowance;
+        struct span record = request_take(&in, &allowance);
+        size_t request_bytes = stays ? in.bytes_max : in.capacity;
+        if (life->jail == CELL_JAIL_FULL &&
+            limits_lower(ceilings, &allowance, request_bytes, stays) != 0) {
+            _exit(STATUS_NOT_JAILED);
+        }
+        reason = request_run(life, record, &allowance, stays);
+        if (in.capacity > 2 * REQUEST_CHUNK_BYTES) {
+            buf_free(&in); /* one large request is no reason to keep room for the next */
+        }
+        buf_clear(&in);
+    } while (stays && (reason == WIRE_END_RETURNED || reason == WIRE_END_LIMIT ||
+                       reason == WIRE_END_REFUSED));
+    _exit(0);
+}
+
+void life_begin(const struct life *life, int socket_fd, bool stays)
 {
     struct jail_limits ceilings;
     const bool has_time = life->rehearses && !is_needed_now(socket_fd);
@@ -311,26 +381,5 @@ void life_begin(const struct life *life, int socket_fd)
     if (has_time) {
         rehearse(life);
     }
-
-    struct buf in;
-    buf_init(&in, WIRE_HEADER_BYTES + LIMIT_REQUEST_FRAME_BYTES_MAX + REQUEST_CHUNK_BYTES);
-    if (buf_reserve(&in, REQUEST_CHUNK_BYTES) == 0) {
-        /* A spare cell has time; its first page faults are taken before the request comes. */
-        memset(in.base, 0, REQUEST_TOUCHED_BYTES);
-    }
-    struct span record;
-    int got = request_read(&in, &record);
-    if (got == 0) {
-        _exit(0);
-    }
-    struct allowance allowance;
-    if (got < 0 || allowance_read(record, &allowance) != 0) {
-        _exit(STATUS_BAD_REQUEST);
-    }
-    struct jail_limits wanted = limits_of(&allowance, in.capacity);
-    if (life->jail == CELL_JAIL_FULL && jail_lower_limits(&ceilings, &wanted) != 0) {
-        _exit(STATUS_NOT_JAILED);
-    }
-    request_run(life, record, &allowance);
-    _exit(0);
+    requests_serve(life, &ceilings, stays);
 }

@@ -23,7 +23,9 @@ struct life {
 /* For the zygote, before it forks: a SIGUSR1 that its children get becomes a KeyboardInterrupt. */
 int life_prepare_signals(struct guest *guest);
 
-/* In the child: enters the jail, takes one request from socket_fd, runs it, exits. */
-_Noreturn void life_begin(const struct life *life, int socket_fd);
+/* In the child: enters the jail, takes one request from socket_fd, runs it, exits. A cell that
+ * stays takes one after another, until one ends otherwise than by returning, or the pool closes its
+ * end. */
+_Noreturn void life_begin(const struct life *life, int socket_fd, bool stays);
 
 #endif

@@ -23,6 +23,7 @@ static struct outlet {
     size_t last_at;    /* where the header of the last frame lies, */
     int last_type;     /* and its type; 0 when nothing can be added to it */
     uint64_t output_bytes_left;
+    bool keeps_guest;
     struct guest *guest;
 
     /* Shared with the handlers. They touch the frames only while the program that they interrupt
@@ -131,8 +132,12 @@ int outlet_prepare_signals(struct guest *guest)
 
 void outlet_open(const struct outlet_limits *limits)
 {
-    buf_init(&outlet.frames, FRAMES_BYTES_MAX);
+    if (outlet.frames.bytes_max == 0) { /* else it is not the first run */
+        buf_init(&outlet.frames, FRAMES_BYTES_MAX);
+    }
+    outlet.limits = 0;
     outlet.output_bytes_left = limits->output_bytes;
+    outlet.keeps_guest = limits->keeps_guest;
     if (limits->cpu_ms > 0) {
         timer_start(ITIMER_PROF, limits->cpu_ms, LIMIT_GRACE_MS);
     }
@@ -188,14 +193,18 @@ int outlet_output(int is_stderr, struct span bytes)
     int result = outlet.is_broken ? -1 : 0;
     if (part.len > outlet.output_bytes_left) {
         part.len = (size_t)outlet.output_bytes_left;
-        outlet.limits |= (uint32_t)WIRE_LIMIT_OUTPUT | (is_stderr ? WIRE_LIMIT_STDERR : 0u);
+        const unsigned bits = (uint32_t)WIRE_LIMIT_OUTPUT | (is_stderr ? WIRE_LIMIT_STDERR : 0u);
+        if ((atomic_fetch_or(&outlet.limits, bits) & WIRE_LIMIT_OUTPUT) == 0 &&
+            outlet.keeps_guest) {
+            guest_interrupt(outlet.guest);
+        }
     }
     outlet.output_bytes_left -= part.len;
     if (part.len > 0 && result == 0) {
         enter();
         result = leave(output_add(is_stderr ? WIRE_STDERR : WIRE_STDOUT, part));
     }
-    return part.len == bytes.len ? result : -1;
+    return part.len == bytes.len || outlet.keeps_guest ? result : -1;
 }
 
 int outlet_result(struct span record)
@@ -230,6 +239,13 @@ int outlet_flush(void)
     }
     enter();
     return leave(frames_write());
+}
+
+void outlet_rest(void)
+{
+    timer_start(ITIMER_PROF, 0, 0);
+    timer_start(ITIMER_REAL, 0, 0);
+    outlet.is_timed = false;
 }
 
 uint32_t outlet_limits_hit(void)

@@ -13,6 +13,7 @@
 #ifndef CELL_OUTLET_H
 #define CELL_OUTLET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/span.h"
@@ -26,6 +27,8 @@ int outlet_prepare_signals(struct guest *guest);
 struct outlet_limits {
     uint64_t output_bytes;
     uint64_t cpu_ms;
+    bool keeps_guest; /* what is beyond the output limit is dropped and interrupts the guest, once;
+                         else it cannot be sent, and ends the guest */
 };
 void outlet_open(const struct outlet_limits *limits);
 
@@ -39,6 +42,10 @@ int outlet_file(struct span record, struct span content);
 
 /* Writes what waits. 0, or -1 when the pool is gone. */
 int outlet_flush(void);
+
+/* The guest has ended its run and will be given another one: no timer goes off meanwhile. Before
+ * outlet_end. */
+void outlet_rest(void);
 
 /* Bits of enum wire_limit that were reached here. */
 uint32_t outlet_limits_hit(void);

@@ -24,6 +24,7 @@ enum { COMMAND_BYTES_MAX = 64 };
 struct child {
     uint32_t number; /* the pool's */
     pid_t pid;       /* not reaped yet, so it can be nobody else's */
+    bool stays;      /* it is a session's */
 };
 
 struct zygote {
@@ -52,6 +53,14 @@ static int packet_send(enum wire_type type, struct span payload)
         n = send(CONTROL_FD, packet.base, packet.len, MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
     return n < 0 ? -1 : 0;
+}
+
+static int interrupted_send(uint32_t number)
+{
+    cleanup_buf struct buf payload;
+    buf_init(&payload, sizeof number);
+    return buf_append_u32(&payload, number) == 0 ? packet_send(WIRE_INTERRUPTED, buf_span(&payload))
+                                                 : -1;
 }
 
 static int exited_send(uint32_t number, uint32_t status)
@@ -141,20 +150,20 @@ static void children_kill(struct zygote *self)
     }
 }
 
-static int child_fork(struct zygote *self, uint32_t number, int socket_fd)
+static int child_fork(struct zygote *self, uint32_t number, int socket_fd, bool stays)
 {
     if (self->children_count == LIMIT_ZYGOTE_CHILDREN_MAX) {
         return exited_send(number, WIRE_EXITED_NOT_FORKED);
     }
     pid_t pid = fork();
     if (pid == 0) {
-        life_begin(&self->life, socket_fd);
+        life_begin(&self->life, socket_fd, stays);
     }
     if (pid < 0) {
         log_error("fork: %s", strerror(errno));
         return exited_send(number, WIRE_EXITED_NOT_FORKED);
     }
-    self->children[self->children_count++] = (struct child){number, pid};
+    self->children[self->children_count++] = (struct child){number, pid, stays};
     return 0;
 }
 
@@ -166,14 +175,18 @@ static int command_obey(struct zygote *self, const struct wire_frame *frame, int
     if (wire_get_u32(frame->payload, &number) != 0) {
         return -1;
     }
-    if (frame->type == WIRE_FORK) {
-        return socket_fd >= 0 ? child_fork(self, number, socket_fd) : -1;
+    if (frame->type == WIRE_FORK || frame->type == WIRE_FORK_SESSION) {
+        return socket_fd >= 0
+                   ? child_fork(self, number, socket_fd, frame->type == WIRE_FORK_SESSION)
+                   : -1;
     }
-    struct child *child = child_find(self, number);
-    if (child != NULL) { /* else it has ended, and the pool is about to read so */
-        (void)kill(child->pid, frame->type == WIRE_KILL ? SIGKILL : SIGUSR1);
+    const struct child *child = child_find(self, number);
+    if (child == NULL) { /* it has ended, and the pool is about to read so */
+        return 0;
     }
-    return 0;
+    (void)kill(child->pid, frame->type == WIRE_KILL ? SIGKILL : SIGUSR1);
+    /* From here on the signal is taken before anything that the pool sends to the cell. */
+    return child->stays && frame->type == WIRE_INTERRUPT ? interrupted_send(number) : 0;
 }
 
 /* Receives one packet and at most one descriptor. Returns its length, 0 at the end, or -1. */

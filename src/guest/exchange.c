@@ -53,8 +53,10 @@ static int file_put(struct guest *guest, struct span value)
     }
     return status == 0
                ? 0
-               : guest_stop(guest, WIRE_END_PROTOCOL, 1,
-                            "a file that was given cannot be put in place (errno %d)", -status);
+               : guest_stop(guest, WIRE_END_REFUSED, 1,
+                            "the file %.*s that was given cannot be put in place (errno %d)",
+                            (int)(name_len < 128 ? name_len : 128), value.base + sizeof(uint32_t),
+                            -status);
 }
 
 int exchange_begin(struct guest *guest, struct span *request)

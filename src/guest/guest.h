@@ -1,8 +1,8 @@
 /*
  * CPython on the wasm engine: boot, run one request, interrupt. Used by `vitrine-cell` and by
  * `vitrine-precompile`. Life: guest_load, guest_boot and guest_settle (zygote), then fork, then
- * perhaps guest_rehearse, then guest_run once (cell). A boot is quick where there is a
- * snapshot of a guest that was booted before from the same files
+ * perhaps guest_rehearse, then guest_run (cell): once, or for a session again and again. A boot is
+ * quick where there is a snapshot of a guest that was booted before from the same files
  * (docs/decisions/0009-snapshots.md).
  *
  * A guest is one value: linear memory, globals, table, file system and open files hang from
@@ -90,7 +90,8 @@ struct guest_end {
 /*
  * Runs one request (a WIRE_REQUEST record, checked by wire_next but not trusted further) to its
  * end. Reseeds the guest's randomness first. The limits are read from the record. Always fills
- * *end; afterwards the guest must not be run again.
+ * *end; afterwards the guest may be run again only if the request was one of a session and the end
+ * is WIRE_END_RETURNED.
  */
 void guest_run(struct guest *guest, struct span request, const struct guest_sink *sink,
                struct guest_end *end);

@@ -140,6 +140,15 @@ static void signals_connect(struct guest *guest)
     }
 }
 
+static int raised_drop(struct guest *guest, struct err *err)
+{
+    uint32_t raised = 0;
+    return guest_call(guest, GUEST_PYERR_GETRAISEDEXCEPTION, NULL, 0, &raised, err) != 0 ||
+                   (raised != 0 && guest_call(guest, GUEST_PY_DECREF, &raised, 1, NULL, err) != 0)
+               ? -1
+               : 0;
+}
+
 /* Tells the runner what came of a step, as a list of its value and exception (references that are
  * given away; 0 is None); *next is what to call now, 0 when the runner itself raised. */
 static int step_report(struct guest *guest, uint32_t value, uint32_t error, uint32_t *next,
@@ -164,14 +173,26 @@ static int step_report(struct guest *guest, uint32_t value, uint32_t error, uint
     }
     if (*next == 0) {
         /* A tracer that the program left behind raised; the runner has taken it off by now. */
-        uint32_t raised = 0;
-        if (guest_call(guest, GUEST_PYERR_GETRAISEDEXCEPTION, NULL, 0, &raised, err) != 0 ||
-            (raised != 0 && guest_call(guest, GUEST_PY_DECREF, &raised, 1, NULL, err) != 0) ||
+        if (raised_drop(guest, err) != 0 ||
             guest_call(guest, GUEST_PYOBJECT_CALLONEARG, args, 2, next, err) != 0) {
             return -1;
         }
     }
     return guest_call(guest, GUEST_PY_DECREF, &list, 1, NULL, err);
+}
+
+/* The runner's first step. An interrupt that came too late for the request before is raised here,
+ * and forgotten. */
+static int steps_begin(struct guest *guest, uint32_t *next, struct err *err)
+{
+    const uint32_t *step = &guest->step_function;
+    if (guest_call(guest, GUEST_PYOBJECT_CALLNOARGS, step, 1, next, err) != 0 || *next != 0) {
+        return *next != 0 ? 0 : -1;
+    }
+    return raised_drop(guest, err) != 0 ||
+                   guest_call(guest, GUEST_PYOBJECT_CALLNOARGS, step, 1, next, err) != 0
+               ? -1
+               : 0;
 }
 
 /*
@@ -181,7 +202,7 @@ static int step_report(struct guest *guest, uint32_t value, uint32_t error, uint
 static int steps_run(struct guest *guest, struct err *err)
 {
     uint32_t next = 0;
-    if (guest_call(guest, GUEST_PYOBJECT_CALLNOARGS, &guest->step_function, 1, &next, err) != 0) {
+    if (steps_begin(guest, &next, err) != 0) {
         return -1;
     }
     while (next != 0 && next != guest->none.at) {
@@ -202,10 +223,24 @@ static int steps_run(struct guest *guest, struct err *err)
     return 0;
 }
 
+/* What the request before has left. An interrupt that came too late for that one is not for this.
+ */
+static void run_forget(struct guest *guest)
+{
+    guest->ended = false;
+    guest->result_written = false;
+    guest->limits_hit = 0;
+    if (guest->has_run) {
+        atomic_store(&guest->pending_signal, 0);
+    }
+    guest->has_run = true;
+}
+
 void guest_run(struct guest *guest, struct span request, const struct guest_sink *sink,
                struct guest_end *end)
 {
     *end = (struct guest_end){.reason = WIRE_END_RETURNED};
+    run_forget(guest);
     guest->sink = sink;
     guest->end = end;
     limits_set(guest, request);
@@ -289,8 +324,7 @@ int guest_rehearse(struct guest *guest, bool will_fork, struct err *err)
     guest->request = (struct span){NULL, 0};
     guest->end = NULL;
     guest->ended = false;
-    guest->result_written = false;
-    guest->limits_hit = 0;
+    guest->has_run = false;
     guest->memory_bytes_max = memory_bytes_max;
     const uint32_t truth = will_fork ? 1 : 0;
     uint32_t args[] = {guest->rewind_function, 0};

@@ -120,6 +120,7 @@ struct guest {
     size_t begin_dir_len;
     bool ended;
     bool result_written;
+    bool has_run;           /* an interrupt that came before this request is not for it */
     struct buf answer;      /* to the last question (abi/control.h) */
     size_t answer_consumed; /* bytes of it that the program has read */
     /* How far the guest's monotonic clock and its CPU time are ahead of this process's: it may have

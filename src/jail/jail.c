@@ -47,13 +47,19 @@ static int hide_memory(struct err *err)
     return 0;
 }
 
-static int limit_set(int resource, const char *name, uint64_t value, struct err *err)
+static int limit_set_both(int resource, const char *name, uint64_t soft, uint64_t hard,
+                          struct err *err)
 {
-    struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
+    struct rlimit limit = {.rlim_cur = soft, .rlim_max = hard};
     if (setrlimit((__rlimit_resource_t)resource, &limit) != 0) {
         return err_system(err, "setrlimit(%s)", name);
     }
     return 0;
+}
+
+static int limit_set(int resource, const char *name, uint64_t value, struct err *err)
+{
+    return limit_set_both(resource, name, value, value, err);
 }
 
 /* Lowers *value to what the system allows this process anyway. */
@@ -278,6 +284,16 @@ int jail_lower_limits(const struct jail_limits *ceilings, const struct jail_limi
     uint64_t cpu_s = lower_of(ceilings->cpu_s, wanted->cpu_s);
     return limit_set(RLIMIT_DATA, "RLIMIT_DATA", data_bytes, NULL) != 0 ||
                    limit_set(RLIMIT_CPU, "RLIMIT_CPU", cpu_s, NULL) != 0
+               ? -1
+               : 0;
+}
+
+int jail_set_limits(const struct jail_limits *ceilings, const struct jail_limits *wanted)
+{
+    uint64_t data_bytes = lower_of(ceilings->data_bytes, wanted->data_bytes);
+    uint64_t cpu_s = lower_of(ceilings->cpu_s, wanted->cpu_s);
+    return limit_set(RLIMIT_DATA, "RLIMIT_DATA", data_bytes, NULL) != 0 ||
+                   limit_set_both(RLIMIT_CPU, "RLIMIT_CPU", cpu_s, ceilings->cpu_s, NULL) != 0
                ? -1
                : 0;
 }

@@ -79,4 +79,8 @@ int jail_enter_cell_bare(int socket_fd, int parent, struct err *err);
  * with errno set. */
 int jail_lower_limits(const struct jail_limits *ceilings, const struct jail_limits *wanted);
 
+/* The same, but the limit of CPU time may be raised again up to its ceiling: for a process that
+ * gets more of it with each request. */
+int jail_set_limits(const struct jail_limits *ceilings, const struct jail_limits *wanted);
+
 #endif

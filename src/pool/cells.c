@@ -53,7 +53,7 @@ static void spares_change(struct cell *cell, int by)
     cell->pool->spare_count += (unsigned)by;
 }
 
-struct cell *cell_new(struct pool *pool, struct zygote *zygote)
+static struct cell *make(struct pool *pool, struct zygote *zygote, bool stays)
 {
     struct cell *cell = calloc(1, sizeof *cell);
     int ends[2];
@@ -70,6 +70,7 @@ struct cell *cell_new(struct pool *pool, struct zygote *zygote)
     cell->pool = pool;
     cell->zygote = zygote;
     cell->environment = zygote->environment;
+    cell->stays = stays;
     cell->number = ++pool->cell_number;
     cell->fd = ends[0];
     cell->child_fd = ends[1];
@@ -87,13 +88,24 @@ struct cell *cell_new(struct pool *pool, struct zygote *zygote)
     return cell;
 }
 
+struct cell *cell_new(struct pool *pool, struct zygote *zygote)
+{
+    return make(pool, zygote, false);
+}
+
+struct cell *cell_new_session(struct pool *pool, struct zygote *zygote)
+{
+    return make(pool, zygote, true);
+}
+
 /* ---- Commands -------------------------------------------------------------------------------- */
 
 int cell_flush_commands(struct cell *cell)
 {
     struct zygote *zygote = cell->zygote;
     if (cell->child_fd >= 0) {
-        int sent = zygote_command(zygote, WIRE_FORK, cell->number, cell->child_fd);
+        int sent = zygote_command(zygote, cell->stays ? WIRE_FORK_SESSION : WIRE_FORK, cell->number,
+                                  cell->child_fd);
         if (sent <= 0) {
             return sent;
         }
@@ -105,6 +117,7 @@ int cell_flush_commands(struct cell *cell)
             return sent;
         }
         cell->wants_interrupt = false;
+        cell->interrupts_under_way += cell->stays ? 1 : 0;
     }
     if (cell->wants_kill) {
         int sent = zygote_command(zygote, WIRE_KILL, cell->number, -1);
@@ -145,29 +158,58 @@ static void kill_now(struct cell *cell)
 
 /* ---- The end of a run ------------------------------------------------------------------------ */
 
-/* The run is over; the process has LIMIT_CELL_END_MS to be over too. */
+/* The process has LIMIT_CELL_END_MS to be over too. */
+static void conclude_cell(struct cell *cell, struct pool_run *run, const struct run_end *how)
+{
+    cell->state = CELL_ENDING;
+    if (!cell->is_gone) {
+        cell->lingers = true;
+        cell->pool->lingering_count++;
+    }
+    run_finish(run, how);
+    abandon(cell);
+    timer_set(cell, LIMIT_CELL_END_MS);
+    zygote_let_go(cell->zygote);
+}
+
+/* The same of a session's, which may go on. */
+static void conclude_session(struct cell *cell, struct pool_run *run, const struct run_end *how)
+{
+    struct pool_session *session = cell->session;
+    struct run_end known = *how;
+    pool_session_ref(session); /* whoever is told may close it */
+    if (session_keeps_cell(session, run, how, &known.ends_session)) {
+        cell->state = CELL_RESTING;
+        (void)uv_timer_stop(&cell->timer);
+        run_finish(run, &known);
+        buf_free(&cell->in); /* the end, which was the last */
+    } else {
+        conclude_cell(cell, run, &known);
+    }
+    if (known.ends_session) {
+        session_lost(session, NULL);
+    } else {
+        session_look(session);
+    }
+    pool_session_unref(session);
+}
+
 static void conclude(struct cell *cell, const struct run_end *how)
 {
     assert(cell->state == CELL_RUNNING);
     struct pool *pool = cell->pool;
     struct pool_run *run = cell->run;
     cell->run = NULL;
-    cell->state = CELL_ENDING;
     pool->running_count--;
     run->client->running_count--;
     cell->zygote->running_count--;
     if (how->end != NULL) {
         cell->environment->spare_deaths = 0;
     }
-    if (!cell->is_gone) {
-        cell->lingers = true;
-        pool->lingering_count++;
-    }
-    run_finish(run, how);
-    abandon(cell);
-    timer_set(cell, LIMIT_CELL_END_MS);
-    if (cell->zygote->is_retired && cell->zygote->running_count == 0) {
-        zygote_stop(cell->zygote);
+    if (cell->session != NULL) {
+        conclude_session(cell, run, how);
+    } else {
+        conclude_cell(cell, run, how);
     }
     pool_run_ended(pool);
 }
@@ -183,9 +225,11 @@ static void violation(struct cell *cell, const char *what)
 
 void cell_retire(struct cell *cell)
 {
-    assert(cell->state == CELL_SPARE);
+    assert(cell->state == CELL_SPARE || cell->state == CELL_RESTING);
+    if (cell->state == CELL_SPARE) {
+        spares_change(cell, -1);
+    }
     cell->state = CELL_ENDING;
-    spares_change(cell, -1);
     abandon(cell);
     timer_set(cell, LIMIT_CELL_END_MS);
 }
@@ -211,6 +255,15 @@ static void spare_died(struct cell *cell)
     spares_died(cell->environment);
 }
 
+/* A session's cell that ended, or spoke, between two runs. */
+static void resting_died(struct cell *cell, const char *why)
+{
+    struct pool_session *session = cell->session;
+    cell_retire(cell);
+    kill_now(cell);
+    session_lost(session, why);
+}
+
 void cell_gone(struct cell *cell, const int *wait_status, const char *breakage)
 {
     static const char not_forked[] =
@@ -233,6 +286,8 @@ void cell_gone(struct cell *cell, const int *wait_status, const char *breakage)
             cell->run->refusal = not_forked;
         }
         conclude(cell, &(struct run_end){.wait_status = wait_status, .breakage = breakage});
+    } else if (cell->state == CELL_RESTING) {
+        resting_died(cell, "the session has ended: its process died between two programs");
     } else if (cell->state == CELL_SPARE && breakage == NULL) {
         spare_died(cell);
     } else if (cell->state == CELL_SPARE) {
@@ -371,6 +426,10 @@ static void silence_take(struct cell *cell)
         spare_died(cell);
         return;
     }
+    if (cell->state == CELL_RESTING) {
+        resting_died(cell, "the session has ended: its process died between two programs");
+        return;
+    }
     abandon(cell);
     cell->is_interrupted = true;
     kill_now(cell);
@@ -390,6 +449,11 @@ bool cell_read(struct cell *cell)
     if (cell->state == CELL_SPARE) {
         renewal_suspect(cell->zygote, "a sandbox process spoke before it was asked");
         spare_died(cell);
+        return false;
+    }
+    if (cell->state == CELL_RESTING) {
+        renewal_suspect(cell->zygote, "a sandbox process spoke when it was to listen");
+        resting_died(cell, "the session has ended: its process broke the protocol");
         return false;
     }
     bytes_take(cell, (struct span){pool->chunk, (size_t)n});
@@ -428,11 +492,12 @@ void cell_send_down(struct cell *cell)
 
 bool cell_give(struct cell *cell, struct pool_run *run)
 {
-    assert(cell->state == CELL_SPARE);
+    assert(cell->state == CELL_SPARE || cell->state == CELL_RESTING);
     struct pool *pool = cell->pool;
     cell->run = run;
     run->sent_us = clock_monotonic_us();
-    if (down_send(cell) != 0) {
+    /* Whether one that rested is gone is found by reading. */
+    if (down_send(cell) != 0 && cell->state == CELL_SPARE) {
         cell->run = NULL;
         run->sent_us = 0;
         run->down_sent_bytes = 0;
@@ -440,15 +505,32 @@ bool cell_give(struct cell *cell, struct pool_run *run)
         return false;
     }
     run->cell = cell;
+    if (cell->state == CELL_SPARE) {
+        spares_change(cell, -1);
+    }
     cell->state = CELL_RUNNING;
+    cell->turn++;
+    cell->is_interrupted = cell->is_reminded = cell->is_cancelled = false;
+    if (run->session != NULL) {
+        if (run->session->cell == NULL) {
+            session_attach(run->session, cell);
+        }
+        run->session->run = run;
+    }
     cell->in.bytes_max =
         (size_t)run->limits.result_bytes + RESULT_EXTRA_BYTES + 2 * POOL_CHUNK_BYTES;
-    spares_change(cell, -1);
     pool->running_count++;
     run->client->running_count++;
     cell->zygote->running_count++;
     timer_set(cell, run->limits.wall_ms);
     return true;
+}
+
+/* The grace of a session's is in two halves, and at the end of the first it is interrupted again:
+ * it has more to lose. */
+static uint64_t first_grace_ms(const struct cell *cell, uint64_t ms)
+{
+    return cell->session != NULL ? ms / 2 : ms;
 }
 
 /* Also one whose time is over already, and that has its grace: this one is shorter. */
@@ -457,7 +539,7 @@ void cell_cancel(struct cell *cell)
     if (!cell->is_cancelled && !cell->is_killed) {
         cell->is_cancelled = true;
         interrupt(cell);
-        timer_set(cell, cell->run->limits.cancel_grace_ms);
+        timer_set(cell, first_grace_ms(cell, cell->run->limits.cancel_grace_ms));
     }
 }
 
@@ -481,9 +563,10 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 /* An end that is already in the socket counts: it was there in time. */
 static bool is_over(struct cell *cell)
 {
-    while (cell->state == CELL_RUNNING && cell->fd >= 0 && cell_read(cell)) {
+    const uint32_t turn = cell->turn;
+    while (cell->state == CELL_RUNNING && cell->turn == turn && cell->fd >= 0 && cell_read(cell)) {
     }
-    return cell->state != CELL_RUNNING;
+    return cell->state != CELL_RUNNING || cell->turn != turn;
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -494,11 +577,18 @@ static void on_timer(uv_timer_t *timer)
     }
     if (cell->is_killed) {
         zygote_kill(cell->zygote); /* it does not obey */
+    } else if (cell->state == CELL_RUNNING && cell->is_interrupted && cell->session != NULL &&
+               !cell->is_reminded && cell->fd >= 0) {
+        cell->is_reminded = true;
+        interrupt(cell);
+        timer_set(cell, (cell->is_cancelled ? cell->run->limits.cancel_grace_ms
+                                            : cell->run->limits.grace_ms) /
+                            2);
     } else if (cell->state != CELL_RUNNING || cell->is_interrupted) {
         kill_now(cell);
     } else {
         cell->run->is_out_of_time = true;
         interrupt(cell);
-        timer_set(cell, cell->run->limits.grace_ms);
+        timer_set(cell, first_grace_ms(cell, cell->run->limits.grace_ms));
     }
 }

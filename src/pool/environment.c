@@ -86,7 +86,8 @@ void environment_close(struct environment *environment)
 void environment_part_freed(struct environment *environment)
 {
     struct pool *pool = environment->pool;
-    if (environment->is_closed && environment->zygote_count == 0 && environment->run_count == 0) {
+    if (environment->is_closed && environment->zygote_count == 0 && environment->run_count == 0 &&
+        environment->session_count == 0) {
         free(environment->dir);
         free(environment);
         pool->environment_parts--;
@@ -258,7 +259,7 @@ struct cell *environment_spare(const struct environment *environment)
     struct cell *cell;
     TAILQ_FOREACH(cell, &environment->pool->cells, link)
     {
-        if (cell->state == CELL_SPARE && cell->environment == environment &&
+        if (cell->state == CELL_SPARE && !cell->stays && cell->environment == environment &&
             cell->zygote == environment->zygote) {
             return cell;
         }
@@ -308,6 +309,7 @@ static struct environment *least_used(const struct pool *pool, bool holds_memory
     TAILQ_FOREACH(environment, &pool->environments, link)
     {
         bool may_go = !environment->is_base && environment->run_count == 0 &&
+                      environment->session_count == 0 &&
                       (!holds_memory || environment->memory_bytes > 0);
         if (may_go && (found == NULL || environment->used_us < found->used_us)) {
             found = environment;

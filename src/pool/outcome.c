@@ -92,6 +92,15 @@ static int result_read(struct span record, bool may_need, struct result_record *
     return more == 0 && is_known ? 0 : -1;
 }
 
+enum result_kind outcome_result_kind(struct span result, bool may_need)
+{
+    struct result_record record;
+    if (result_read(result, may_need, &record) != 0) {
+        return RESULT_INVALID;
+    }
+    return is_need(&record) ? RESULT_NEED : RESULT_RAN;
+}
+
 /* ---- The cell's record ----------------------------------------------------------------------- */
 
 struct end_record {
@@ -133,6 +142,18 @@ static int end_read(struct span record, struct end_record *out)
     return more;
 }
 
+int outcome_end_read(struct span end, struct end_facts *out)
+{
+    struct end_record record;
+    if (end_read(end, &record) != 0) {
+        return -1;
+    }
+    out->has_returned = record.reason == WIRE_END_RETURNED;
+    out->has_not_run = record.reason == WIRE_END_LIMIT || record.reason == WIRE_END_REFUSED;
+    out->memory_bytes = record.memory_bytes;
+    return 0;
+}
+
 /* ---- Texts ----------------------------------------------------------------------------------- */
 
 /* The same text when it is UTF-8, else a repaired copy in `store`. */
@@ -163,6 +184,31 @@ static void say(struct outcome *out, struct outcome_texts *texts)
     }
     (void)buf_append(&texts->traceback, texts->message.base, texts->message.len);
     out->error_traceback = buf_span(&texts->traceback);
+}
+
+/* One more line below what has been said. */
+static void say_session_over(struct outcome_texts *texts, struct outcome *out)
+{
+    static const char sentence[] =
+        "The session has ended with it: its variables, imports and files are lost.";
+    const struct {
+        struct buf *store;
+        struct span *text;
+    } rows[] = {
+        {&texts->message, &out->error_message},
+        {&texts->traceback, &out->error_traceback},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct span text = *rows[i].text;
+        if (rows[i].store->len == 0) {
+            (void)buf_append(rows[i].store, text.base, text.len);
+        }
+        if (text.len > 0 && !span_ends_with(text, "\n")) {
+            (void)buf_append_char(rows[i].store, '\n');
+        }
+        (void)buf_append_text(rows[i].store, sentence);
+        *rows[i].text = buf_span(rows[i].store);
+    }
 }
 
 __attribute__((format(printf, 5, 6))) static void conclude(struct outcome *out,
@@ -208,6 +254,9 @@ static uint32_t limit_behind(const struct outcome *out)
         WIRE_LIMIT_FILE_BYTES | WIRE_LIMIT_FILE_COUNT | WIRE_LIMIT_OPEN_FILES;
     if (span_ends_with(out->error_type, "MemoryError")) {
         return out->limits & WIRE_LIMIT_MEMORY;
+    }
+    if (span_equal(out->error_type, span_of("KeyboardInterrupt"))) {
+        return out->limits & WIRE_LIMIT_OUTPUT; /* in a session the guest goes on */
     }
     return span_equal(out->error_type, span_of("OSError")) ? out->limits & files : 0;
 }
@@ -317,6 +366,10 @@ static void conclude_end(const struct run_report *report, const struct end_recor
         conclude(out, texts, OUTCOME_CRASH, EXIT_OF_TRAP, "the program crashed: %.*s",
                  (int)detail.len, detail.base);
         return;
+    case WIRE_END_REFUSED:
+        conclude(out, texts, OUTCOME_REFUSED, EXIT_OF_SANDBOX, "%.*s", (int)detail.len,
+                 detail.base);
+        return;
     case WIRE_END_LIMIT: conclude_limit(out, texts, end->limits, &report->limits); return;
     default:
         conclude(out, texts, OUTCOME_CRASH, EXIT_OF_SANDBOX,
@@ -379,6 +432,9 @@ void outcome_compose(const struct run_report *report, struct outcome_texts *text
         conclude_end(report, &end, has_result, texts, out);
     } else {
         conclude_exit(out, texts, report->wait_status);
+    }
+    if (report->ends_session) {
+        say_session_over(texts, out);
     }
     limits_say(report, texts, out);
 }

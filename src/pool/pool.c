@@ -22,6 +22,18 @@ static void end_queued(struct pool *pool, struct pool_run *run)
     pool_settle_soon(pool);
 }
 
+static bool has_cell(const struct pool_run *run)
+{
+    return run->session != NULL && run->session->cell != NULL;
+}
+
+/* Whether a run is in need of the environment, which cannot start; a session that has a cell is
+ * not. */
+static bool needs(const struct pool_run *run, const struct environment *environment)
+{
+    return run->environment == environment && !has_cell(run);
+}
+
 /* Those of an environment, or all when it is NULL. */
 static void end_all_queued(struct pool *pool, const struct environment *environment,
                            const char *refusal)
@@ -33,12 +45,44 @@ static void end_all_queued(struct pool *pool, const struct environment *environm
         struct pool_run *next;
         for (run = TAILQ_FIRST(&client->waiting); run != NULL; run = next) {
             next = TAILQ_NEXT(run, link);
-            if (environment == NULL || run->environment == environment) {
+            if (environment == NULL || needs(run, environment)) {
                 run->refusal = refusal;
                 run->is_cancelled = refusal == NULL;
                 end_queued(pool, run);
             }
         }
+    }
+}
+
+static void end_session_queued(struct pool *pool, const struct pool_session *session,
+                               const char *refusal)
+{
+    struct client *client;
+    TAILQ_FOREACH(client, &pool->queue.clients, link)
+    {
+        struct pool_run *run;
+        struct pool_run *next;
+        for (run = TAILQ_FIRST(&client->waiting); run != NULL; run = next) {
+            next = TAILQ_NEXT(run, link);
+            if (run->session == session) {
+                run->refusal = refusal;
+                run->is_cancelled = refusal == NULL;
+                end_queued(pool, run);
+            }
+        }
+    }
+}
+
+void pool_refuse_session(struct pool *pool, const struct pool_session *session, const char *refusal)
+{
+    end_session_queued(pool, session, refusal);
+}
+
+void pool_cancel_session(struct pool_session *session)
+{
+    end_session_queued(session->pool, session, NULL);
+    if (session->run != NULL) {
+        pool_run_cancel(session->run);
     }
 }
 
@@ -60,8 +104,9 @@ static void dispatch_run(struct pool *pool, struct pool_run *run)
 {
     struct environment *environment = run->environment;
     while (run->is_queued) {
-        struct cell *cell = environment_spare(environment);
-        if (cell == NULL) {
+        struct cell *cell = run->session != NULL ? session_cell(run->session, environment)
+                                                 : environment_spare(environment);
+        if (cell == NULL && run->session == NULL) {
             cell = cell_new(pool, environment->zygote);
         }
         if (cell == NULL) {
@@ -158,6 +203,7 @@ static void close_parts(struct pool *pool)
             cell->run->is_cancelled = true;
         }
     }
+    sessions_end(pool, SESSION_POOL_ENDS);
     struct environment *environment;
     while ((environment = TAILQ_FIRST(&pool->environments)) != NULL) {
         environment_close(environment);
@@ -194,6 +240,7 @@ static void on_soon(uv_timer_t *timer)
         end_all_queued(pool, NULL, pool->failure.text);
     } else if (pool->is_draining) {
         end_all_queued(pool, NULL, POOL_DRAINING_TEXT);
+        sessions_end(pool, SESSION_POOL_ENDS);
     }
     tell_ready(pool);
     finish_ended(pool);
@@ -232,7 +279,7 @@ static void on_handle_closed(uv_handle_t *handle)
 void pool_part_freed(struct pool *pool)
 {
     if (pool->is_settled && TAILQ_EMPTY(&pool->cells) && TAILQ_EMPTY(&pool->zygotes) &&
-        TAILQ_EMPTY(&pool->ended) && pool->environment_parts == 0 &&
+        TAILQ_EMPTY(&pool->ended) && pool->environment_parts == 0 && pool->session_parts == 0 &&
         !uv_is_closing((uv_handle_t *)&pool->soon)) {
         uv_close((uv_handle_t *)&pool->soon, on_handle_closed);
         uv_close((uv_handle_t *)&pool->tick, on_handle_closed);
@@ -279,6 +326,13 @@ static void clients_limit(struct pool *pool, const struct pool_config *config)
         waiting = waiting != 0 ? waiting : LIMIT_CLIENT_QUEUE_SHARED;
     }
     queue_init(&pool->queue, cells, waiting);
+    pool->sessions_max =
+        config->sessions_max != 0 ? config->sessions_max : LIMIT_POOL_SESSIONS_DEFAULT;
+    pool->client_sessions_max = config->client_sessions_max != 0
+                                    ? config->client_sessions_max
+                                    : LIMIT_POOL_CLIENT_SESSIONS_DEFAULT;
+    pool->session_bytes_max = config->session_memory_bytes != 0 ? config->session_memory_bytes
+                                                                : LIMIT_POOL_SESSION_MEMORY_DEFAULT;
 }
 
 int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **out, struct err *err)
@@ -320,6 +374,7 @@ int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **ou
     TAILQ_INIT(&pool->environments);
     TAILQ_INIT(&pool->zygotes);
     TAILQ_INIT(&pool->cells);
+    TAILQ_INIT(&pool->sessions);
     clients_limit(pool, config);
     TAILQ_INIT(&pool->ended);
     pool->base = environment_new_base(pool);
@@ -340,7 +395,7 @@ int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **ou
     return 0;
 }
 
-static int state_check(const struct pool *pool, struct err *err)
+int pool_check(const struct pool *pool, struct err *err)
 {
     if (pool->state == POOL_CLOSING) {
         return err_set(err, ERR_GONE, "the pool is closing");
@@ -358,22 +413,61 @@ static int state_check(const struct pool *pool, struct err *err)
 /* Whether it may start at once, or wait. */
 static int admit(const struct pool *pool, const struct pool_run *run, struct err *err)
 {
-    bool has_to_wait = !has_room(pool) || run->environment->state != ENVIRONMENT_READY ||
+    bool has_to_wait = !has_room(pool) ||
+                       (run->environment->state != ENVIRONMENT_READY && !has_cell(run)) ||
                        !queue_client_has_room(&pool->queue, run->client);
     return has_to_wait ? queue_check(&pool->queue, run, err) : 0;
 }
 
-int pool_run(struct pool *pool, const struct run_request *request, const struct run_events *events,
+/* What a run has of its session. */
+static int session_apply(struct run_request *request, struct err *err)
+{
+    const struct pool_session *session = request->session;
+    if (session == NULL) {
+        return 0;
+    }
+    if (session->is_ended || session->is_closing || session->is_silent) {
+        return err_set(err, ERR_GONE, "the session has ended");
+    }
+    if (session->run_count >= LIMIT_POOL_SESSION_QUEUE_MAX) {
+        return err_set_busy(err, LIMIT_POOL_SESSION_RETRY_MS,
+                            "busy: %u programs of this session wait already, which is the most",
+                            session->run_count);
+    }
+    request->client = session->config.client;
+    request->limits.memory_bytes = session->config.memory_bytes;
+    if (request->limits.cancel_grace_ms < request->limits.grace_ms) {
+        request->limits.cancel_grace_ms =
+            request->limits.grace_ms; /* its state is worth the wait */
+    }
+    return 0;
+}
+
+/* Where it runs: -1 when that cannot be. */
+static int environment_choose(struct pool_run *run, const struct run_request *request,
+                              struct err *err)
+{
+    if (has_cell(run)) {
+        run->environment = run->session->environment;
+        return 0;
+    }
+    run->environment = environment_get(run->pool, request->environment, err);
+    return run->environment == NULL ? -1 : 0;
+}
+
+int pool_run(struct pool *pool, const struct run_request *asked, const struct run_events *events,
              struct pool_run **out, struct err *err)
 {
     struct pool_run *run;
-    assert(!request->may_fetch || events->fetch != NULL);
-    if (state_check(pool, err) != 0 || run_new(pool, request, events, &run, err) != 0) {
+    struct run_request request = *asked;
+    assert(!request.may_fetch || events->fetch != NULL);
+    if (pool_check(pool, err) != 0 || session_apply(&request, err) != 0 ||
+        run_new(pool, &request, events, &run, err) != 0) {
         return -1;
     }
-    run->environment = environment_get(pool, request->environment, err);
-    if (run->environment == NULL || queue_join(&pool->queue, run, request->client, err) != 0 ||
-        admit(pool, run, err) != 0 || environment_want(run->environment, err) != 0) {
+    if (environment_choose(run, &request, err) != 0 ||
+        queue_join(&pool->queue, run, request.client, err) != 0 || admit(pool, run, err) != 0 ||
+        (!has_cell(run) && environment_want(run->environment, err) != 0)) {
         run_free(run);
         return -1;
     }
@@ -388,7 +482,7 @@ int pool_run(struct pool *pool, const struct run_request *request, const struct 
 
 int pool_warm(struct pool *pool, const struct pool_environment *wanted, struct err *err)
 {
-    if (state_check(pool, err) != 0) {
+    if (pool_check(pool, err) != 0) {
         return -1;
     }
     struct environment *environment = environment_get(pool, wanted, err);

@@ -26,6 +26,7 @@
 
 struct pool;
 struct pool_run;
+struct pool_session; /* pool/session.h */
 
 enum { POOL_CGROUP_TEXT_MAX = 256 };
 
@@ -46,7 +47,10 @@ struct pool_config {
     uint64_t
         cgroup_memory_bytes;   /* of all processes together, where there is one; 0: the default */
     uint64_t zygote_forks_max; /* of one zygote, then another one takes over; 0: the default */
-    bool is_lazy;              /* no zygote is started before a run asks for it */
+    unsigned sessions_max;     /* pool/session.h; 0: the default */
+    unsigned client_sessions_max;  /* of them, of one client; 0: the default */
+    uint64_t session_memory_bytes; /* of all sessions together; 0: the default */
+    bool is_lazy;                  /* no zygote is started before a run asks for it */
     bool is_shared; /* several clients that must not learn of each other: no two zygotes have the
                        same hash secret, so none starts from a snapshot. Otherwise the first one of
                        an environment does, and those that take over do not */
@@ -112,6 +116,8 @@ struct run_request {
     uint64_t made_bytes_max; /* contents of them, together; 0: LIMIT_MADE_BYTES_MAX */
 
     uint64_t client; /* whose it is: runs that wait are served in turn, client by client */
+    struct pool_session *session; /* NULL: a fresh cell. Else `client` and `limits.memory_bytes` are
+                                     the session's, and `environment` counts while it has no cell */
 };
 
 struct run_events {

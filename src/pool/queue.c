@@ -147,13 +147,23 @@ void queue_served(struct queue *queue, struct pool_run *run)
     }
 }
 
+/* A session has one cell, once it has begun, and its runs come one after another. */
+static bool is_ready(const struct pool_run *run)
+{
+    const struct pool_session *session = run->session;
+    return session == NULL || session->cell == NULL
+               ? run->environment->state == ENVIRONMENT_READY &&
+                     (session == NULL || session_is_free(session))
+               : session_is_free(session);
+}
+
 /* First come, first served; but whose environment boots, lets the others pass. */
 static struct pool_run *first_ready(const struct client *client)
 {
     struct pool_run *run;
     TAILQ_FOREACH(run, &client->waiting, link)
     {
-        if (run->environment->state == ENVIRONMENT_READY) {
+        if (is_ready(run)) {
             return run;
         }
     }

@@ -4,8 +4,9 @@
  * places of everything in memory; a zygote's replacement has others (docs/randomness.md).
  *
  * The next one boots while the old one serves; then new cells come from it, and the old one ends
- * with its last run. Whoever can make cells look suspicious could have interpreters boot without
- * end, so there is a pause between two replacements, which doubles when suspicions go on.
+ * with its last run, and with the last session that has its cell from it. Whoever can make cells
+ * look suspicious could have interpreters boot without end, so there is a pause between two
+ * replacements, which doubles when suspicions go on.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -46,6 +47,21 @@ static void renew(struct environment *environment)
     }
 }
 
+/* Without those that only sessions keep; there are not more of them than sessions. */
+static unsigned zygotes_of_use(const struct environment *environment)
+{
+    unsigned count = environment->zygote_count;
+    const struct zygote *zygote;
+    TAILQ_FOREACH(zygote, &environment->pool->zygotes, link)
+    {
+        count -= zygote->environment == environment && zygote->is_retired &&
+                         zygote->running_count == 0 && zygote->session_count > 0
+                     ? 1
+                     : 0;
+    }
+    return count;
+}
+
 bool renewals_look(struct pool *pool)
 {
     bool is_one_due = false;
@@ -57,7 +73,7 @@ bool renewals_look(struct pool *pool)
         }
         is_one_due = true;
         if (age_ms(environment) >= pause_ms(environment) &&
-            environment->zygote_count < LIMIT_ZYGOTES_MAX) {
+            zygotes_of_use(environment) < LIMIT_ZYGOTES_MAX) {
             renew(environment);
         }
     }
@@ -81,9 +97,7 @@ void renewal_ready(struct environment *environment)
     environment->zygote = environment->next;
     environment->next = NULL;
     old->is_retired = true;
-    if (old->running_count == 0) {
-        zygote_stop(old);
-    }
+    zygote_let_go(old);
 }
 
 void renewal_failed(struct environment *environment, const struct zygote *zygote)

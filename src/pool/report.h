@@ -17,7 +17,8 @@ struct run_report {
     const char *refusal;  /* why it was never run, or NULL */
     const char *breakage; /* what the sandbox itself did wrong, or NULL */
     bool is_out_of_time;
-    bool may_need; /* it was asked for its needs, and has said nothing else */
+    bool ends_session; /* its session has ended with it */
+    bool may_need;     /* it was asked for its needs, and has said nothing else */
     bool has_end;
     struct span end; /* payload of END */
     bool has_result;
@@ -44,5 +45,17 @@ struct outcome_texts {
 void outcome_compose(const struct run_report *report, struct outcome_texts *texts,
                      struct outcome *out);
 void outcome_texts_free(struct outcome_texts *texts);
+
+/* What a RESULT is, before anything is made of it. */
+enum result_kind { RESULT_INVALID, RESULT_RAN, RESULT_NEED };
+enum result_kind outcome_result_kind(struct span result, bool may_need);
+
+/* What an END says that matters to a session. -1 when it is none. */
+struct end_facts {
+    bool has_returned; /* there is a result */
+    bool has_not_run;  /* there is none, and the guest is as before */
+    uint64_t memory_bytes;
+};
+int outcome_end_read(struct span end, struct end_facts *out);
 
 #endif

@@ -156,7 +156,8 @@ static int packages_put(struct buf *out, const struct run_request *request, stru
     if ((request->finds_needs && wire_put_u32(out, WIRE_REQUEST_NEEDS, 1) != 0) ||
         (request->resolved.len > 0 &&
          wire_put(out, WIRE_REQUEST_RESOLVED, request->resolved) != 0) ||
-        (request->may_fetch && wire_put_u32(out, WIRE_REQUEST_MAY_FETCH, 1) != 0)) {
+        (request->may_fetch && wire_put_u32(out, WIRE_REQUEST_MAY_FETCH, 1) != 0) ||
+        (request->session != NULL && wire_put_u32(out, WIRE_REQUEST_SESSION, 1) != 0)) {
         return err_set(err, ERR_LIMIT, "the request is too large");
     }
     return texts_put(out, &dependencies, request->dependencies, err);

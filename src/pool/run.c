@@ -16,6 +16,7 @@ int run_new(struct pool *pool, const struct run_request *request, const struct r
     }
     run->pool = pool;
     run->events = *events;
+    run->session = request->session;
     run->limits = request->limits;
     run->finds_needs = request->finds_needs;
     run->may_fetch = request->may_fetch;
@@ -29,6 +30,9 @@ int run_new(struct pool *pool, const struct run_request *request, const struct r
         run_free(run);
         return -1;
     }
+    if (run->session != NULL) {
+        session_run_joins(run->session);
+    }
     run->request_bytes = run->down.len;
     *out = run;
     return 0;
@@ -37,6 +41,9 @@ int run_new(struct pool *pool, const struct run_request *request, const struct r
 void run_free(struct pool_run *run)
 {
     queue_leave(&run->pool->queue, run);
+    if (run->session != NULL && run->request_bytes > 0) {
+        session_run_leaves(run->session);
+    }
     buf_free(&run->down);
     buf_free(&run->result);
     buf_free(&run->made.name);
@@ -53,6 +60,7 @@ void run_finish(struct pool_run *run, const struct run_end *how)
         .refusal = run->refusal,
         .breakage = how->breakage,
         .is_out_of_time = run->is_out_of_time,
+        .ends_session = how->ends_session,
         .may_need = run->finds_needs && run->output_bytes == 0 && run->display_count == 0 &&
                     run->made.count == 0,
         .has_end = how->end != NULL,

@@ -14,6 +14,7 @@ struct run_end {
     const struct span *end; /* payload of END */
     const int *wait_status; /* of the process, when there was no END */
     const char *breakage;   /* what the sandbox did wrong */
+    bool ends_session;      /* its session is over with it */
 };
 
 /* Composes the outcome, calls `done`, and frees the run. */

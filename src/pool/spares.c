@@ -128,7 +128,8 @@ void spares_retire(struct environment *environment)
 static void measure(struct environment *environment)
 {
     uint64_t age_us = clock_monotonic_us() - environment->spared_us;
-    if (environment->zygote->running_count == 0 && age_us > LIMIT_SPARE_MEASURE_MS * 1000) {
+    if (environment->zygote->running_count == 0 && environment->zygote->session_count == 0 &&
+        age_us > LIMIT_SPARE_MEASURE_MS * 1000) {
         environment->cell_bytes = measure_newest_cell(environment->zygote);
         log_debug("environment %s: a spare cell has %llu KiB", environment->id,
                   (unsigned long long)environment->cell_bytes / 1024);

@@ -23,6 +23,7 @@
 #include "pool/cgroup.h"
 #include "pool/pool.h"
 #include "pool/queue.h"
+#include "pool/session.h"
 #include "pool/spares.h"
 #include "wire/wire.h"
 
@@ -58,7 +59,8 @@ struct pool_run {
     struct pool *pool;
     struct environment *environment;
     struct client *client;
-    struct cell *cell; /* NULL before it is sent */
+    struct pool_session *session; /* NULL: it has a cell for itself */
+    struct cell *cell;            /* NULL before it is sent */
     struct run_events events;
     struct run_limits limits;
     bool finds_needs;
@@ -88,6 +90,7 @@ struct pool_run {
 enum cell_state {
     CELL_SPARE,   /* waits for a request */
     CELL_RUNNING, /* has one */
+    CELL_RESTING, /* a session's, between two */
     CELL_ENDING,  /* has nothing to say any more; its process is not reaped yet */
 };
 
@@ -98,10 +101,12 @@ struct cell {
     struct zygote *zygote; /* while the process is not gone */
     uint32_t number;
     enum cell_state state;
-    struct pool_run *run; /* while RUNNING */
-    int fd;               /* our end; -1 when closed */
-    int child_fd;         /* the cell's end, until FORK is sent */
-    struct buf in;        /* a frame that has not arrived whole */
+    struct pool_run *run;         /* while RUNNING */
+    struct pool_session *session; /* whose it is; NULL: nobody's, or no longer */
+    bool stays;                   /* it was forked for a session */
+    int fd;                       /* our end; -1 when closed */
+    int child_fd;                 /* the cell's end, until FORK is sent */
+    struct buf in;                /* a frame that has not arrived whole */
     uv_poll_t poll;
     uv_timer_t timer; /* the deadline, then the grace, then patience with a process that ends */
     unsigned handles; /* not closed yet */
@@ -113,14 +118,20 @@ struct cell {
     /* Commands that the control socket has not taken yet. */
     bool wants_interrupt;
     bool wants_kill;
+    bool is_reminded;              /* interrupted a second time */
+    uint32_t turn;                 /* how many runs it has been given */
+    unsigned interrupts_under_way; /* that have not reached a session's cell yet */
 };
 TAILQ_HEAD(cell_list, cell);
 
 /* Asks the zygote for a child. NULL when the system has no descriptors or memory left. */
 struct cell *cell_new(struct pool *pool, struct zygote *zygote);
 
-/* Sends a run to a spare cell and starts its deadline. False when the cell turns out to be dead:
- * then the run is untouched. */
+/* The same for a session: it stays after its first run. */
+struct cell *cell_new_session(struct pool *pool, struct zygote *zygote);
+
+/* Sends a run to a spare cell, or to a session's that rests, and starts its deadline. False when
+ * the cell turns out to be dead: then the run is untouched. */
 bool cell_give(struct cell *cell, struct pool_run *run);
 
 /* Sends what its run has in `down`, as much as the socket takes now; the rest follows. */
@@ -133,7 +144,7 @@ void cell_cancel(struct cell *cell);
  * (neither). A run that it had ends now. */
 void cell_gone(struct cell *cell, const int *wait_status, const char *breakage);
 
-/* Lets a spare cell go: it exits. */
+/* Lets a spare cell go, or one that rests: it exits. */
 void cell_retire(struct cell *cell);
 
 /* Reads once; true when there may be more. */
@@ -141,6 +152,60 @@ bool cell_read(struct cell *cell);
 
 /* Sends the commands that wait for room in the control socket; as zygote_command. */
 int cell_flush_commands(struct cell *cell);
+
+/* ---- A session (session.c) ------------------------------------------------------------------- */
+
+struct pool_session {
+    TAILQ_ENTRY(pool_session) link; /* in pool->sessions until it ends */
+    struct pool *pool;
+    struct pool_session_config config;
+    struct pool_session_events events;
+    struct cell *cell;               /* NULL: none yet, or no more */
+    struct environment *environment; /* of the cell; NULL without */
+    struct pool_run *run;            /* that its cell runs */
+    unsigned run_count;              /* that wait or run */
+    unsigned references;             /* of the users, and one of each run */
+    bool has_state;                  /* a program has run in the cell */
+    bool is_ended;
+    bool is_closing;           /* it ends when its run does */
+    enum pool_session_end end; /* then, for this reason */
+    bool is_silent;            /* nobody is told */
+    bool is_timer_open;
+    uint64_t opened_us;
+    uint64_t used_us;
+    uint64_t memory_bytes; /* as its cell said at the end of the last run */
+    uv_timer_t timer;      /* the idle and the absolute lifetime */
+};
+TAILQ_HEAD(session_list, pool_session);
+
+/* Whether a run of the session could start: its cell has nothing else to do. */
+bool session_is_free(const struct pool_session *session);
+
+/* A cell for the next run: its own, or a new one that stays. NULL as cell_new. */
+struct cell *session_cell(const struct pool_session *session, struct environment *environment);
+
+/* That new one has its first run, so it is the session's. */
+void session_attach(struct pool_session *session, struct cell *cell);
+
+/* A run has joined, or left. */
+void session_run_joins(struct pool_session *session);
+void session_run_leaves(struct pool_session *session);
+
+/* How the run ended that its cell had, which is to be finished after this. True when the cell is to
+ * rest now. Otherwise it is no longer the session's; *is_over is set when the session ends with it,
+ * and session_lost is to be called when the run is finished. */
+struct run_end;
+bool session_keeps_cell(struct pool_session *session, const struct pool_run *run,
+                        const struct run_end *how, bool *is_over);
+
+/* The cell that rested is gone, or the run that took it along is finished. `why` may be NULL. */
+void session_lost(struct pool_session *session, const char *why);
+
+/* A run is finished: the session may have waited for that to end, or another one may have to. */
+void session_look(struct pool_session *session);
+
+/* Ends all, those with a run when that is over. */
+void sessions_end(struct pool *pool, enum pool_session_end end);
 
 /* ---- A zygote -------------------------------------------------------------------------------- */
 
@@ -170,8 +235,12 @@ struct zygote {
     unsigned lines; /* logged so far */
     uint64_t fork_count;
     unsigned running_count; /* cells with a run */
+    unsigned session_count; /* cells of sessions */
 };
 TAILQ_HEAD(zygote_list, zygote);
+
+/* A run, or a session's cell, has ended: if it is retired, and that was the last, it ends too. */
+void zygote_let_go(struct zygote *zygote);
 
 /* Starts a process. NULL when the system refuses. */
 struct zygote *zygote_new(struct environment *environment, char **args, uint64_t boot_ms_max,
@@ -223,15 +292,16 @@ struct environment {
     bool is_bare; /* its zygote does not import ahead any more */
     bool was_ready;
     enum environment_state state;
-    struct zygote *zygote; /* the one that new cells come from; NULL in between */
-    struct zygote *next;   /* boots, to take over; or NULL */
-    uint64_t renewed_us;   /* when the last of those was started; 0: never */
-    unsigned renewals;     /* on suspicion, in a row */
-    bool has_preload;      /* that zygote imports ahead */
-    uint64_t memory_bytes; /* of that zygote, once it is ready */
-    unsigned zygote_count; /* processes, with those that end */
-    unsigned run_count;    /* runs that wait or run here */
-    unsigned queued_count; /* of them, in the queue */
+    struct zygote *zygote;  /* the one that new cells come from; NULL in between */
+    struct zygote *next;    /* boots, to take over; or NULL */
+    uint64_t renewed_us;    /* when the last of those was started; 0: never */
+    unsigned renewals;      /* on suspicion, in a row */
+    bool has_preload;       /* that zygote imports ahead */
+    uint64_t memory_bytes;  /* of that zygote, once it is ready */
+    unsigned zygote_count;  /* processes, with those that end */
+    unsigned run_count;     /* runs that wait or run here */
+    unsigned queued_count;  /* of them, in the queue */
+    unsigned session_count; /* that have their cell here */
     unsigned spare_count;
     unsigned spare_deaths; /* in a row */
     unsigned failures;     /* zygotes in a row that never were ready */
@@ -339,6 +409,13 @@ struct pool {
     unsigned run_count;       /* whose `done` has not been called */
     uint32_t cell_number;     /* of the last cell made */
 
+    struct session_list sessions; /* that have not ended, in the order in which they were used */
+    unsigned session_count;       /* of them */
+    unsigned session_parts;       /* with those whose timers are not closed yet */
+    unsigned sessions_max;
+    unsigned client_sessions_max;
+    uint64_t session_bytes_max;
+
     struct queue queue;    /* of all environments */
     struct run_list ended; /* whose `done` is due */
 
@@ -359,6 +436,15 @@ struct pool {
 
     char chunk[POOL_CHUNK_BYTES]; /* what was read last */
 };
+
+/* Whether it takes anything new. */
+int pool_check(const struct pool *pool, struct err *err);
+
+/* What of a session's runs waits is refused, or cancelled; the latter goes for the one that runs
+ * too. */
+void pool_refuse_session(struct pool *pool, const struct pool_session *session,
+                         const char *refusal);
+void pool_cancel_session(struct pool_session *session);
 
 /* What happened to the parts; called by environment.c, zygote.c and cells.c. */
 void pool_environment_ready(struct environment *environment);

@@ -249,6 +249,28 @@ static int exited_take(struct zygote *zygote, struct span payload)
     return -1;
 }
 
+/* One that has ended meanwhile is nobody's concern. */
+static int interrupted_take(struct zygote *zygote, struct span payload)
+{
+    uint32_t number;
+    struct cell *cell;
+    if (wire_get_u32(payload, &number) != 0) {
+        return -1;
+    }
+    TAILQ_FOREACH(cell, &zygote->pool->cells, link)
+    {
+        if (cell->zygote == zygote && cell->number == number) {
+            if (cell->interrupts_under_way == 0) {
+                return -1;
+            }
+            cell->interrupts_under_way--;
+            pool_settle_soon(zygote->pool); /* its next run may have waited for this */
+            return 0;
+        }
+    }
+    return 0;
+}
+
 static int packet_take(struct zygote *zygote, struct span packet)
 {
     struct wire_frame frame;
@@ -272,7 +294,8 @@ static int packet_take(struct zygote *zygote, struct span packet)
         copy_text(zygote->why, sizeof zygote->why, frame.payload);
         return 0;
     }
-    return exited_take(zygote, frame.payload);
+    return frame.type == WIRE_INTERRUPTED ? interrupted_take(zygote, frame.payload)
+                                          : exited_take(zygote, frame.payload);
 }
 
 /* The sender's process, which the kernel vouches for, in our numbers: between us and the zygote
@@ -432,6 +455,13 @@ void zygote_stop(struct zygote *zygote)
         (void)uv_timer_start(&zygote->timer, on_patience_over, LIMIT_ZYGOTE_STOP_MS, 0);
     } else {
         zygote_kill(zygote); /* it does not listen while it boots */
+    }
+}
+
+void zygote_let_go(struct zygote *zygote)
+{
+    if (zygote->is_retired && zygote->running_count == 0 && zygote->session_count == 0) {
+        zygote_stop(zygote);
     }
 }
 

@@ -5,7 +5,7 @@
  *
  * Three kinds of sockets carry frames:
  *   - the cell socket (SOCK_STREAM): the pool and one cell; one request down, output and one end
- * up;
+ *     up; with a cell that stays for a session, again and again;
  *   - the control socket (SOCK_SEQPACKET): the pool and the zygote; a FORK carries the cell's end
  *     of its new cell socket as SCM_RIGHTS;
  *   - the fetch socket (SOCK_STREAM): `vitrine` and `vitrine-fetch`; questions down, answers up.
@@ -46,15 +46,18 @@ enum wire_type {
                           Only where the request asked for it, and behind RESULT */
     WIRE_FILE_DATA = 23, /* bytes of the file that was told last, in order, until all are there */
     /* pool -> zygote, on the control socket */
-    WIRE_FORK = 32,      /* u32 cell number; one descriptor attached */
-    WIRE_INTERRUPT = 33, /* u32 cell number: KeyboardInterrupt in the guest */
-    WIRE_KILL = 34,      /* u32 cell number: SIGKILL */
+    WIRE_FORK = 32,         /* u32 cell number; one descriptor attached */
+    WIRE_INTERRUPT = 33,    /* u32 cell number: KeyboardInterrupt in the guest */
+    WIRE_KILL = 34,         /* u32 cell number: SIGKILL */
+    WIRE_FORK_SESSION = 35, /* as FORK; the cell stays for more requests after the first */
     /* zygote -> pool, on the control socket */
     WIRE_READY = 48,  /* record of enum wire_ready_field */
     WIRE_FATAL = 49,  /* UTF-8 text: why the zygote cannot go on; it exits */
     WIRE_EXITED = 50, /* u32 cell number, u32 wait status */
     WIRE_JAILED = 51, /* record of enum wire_jailed_field; the first frame, sent when the jail has
                          closed and before anything of a guest's has run. Once */
+    WIRE_INTERRUPTED = 52, /* u32 number of a session's cell: an INTERRUPT has reached it, so that
+                              it cannot end a later request */
     /* vitrine -> vitrine-fetch, on the fetch socket */
     WIRE_FETCH_CONFIG = 64, /* record of enum wire_fetch_config_field; the first frame, once */
     WIRE_FETCH_ASK = 65,    /* record of enum wire_fetch_field, with ID */
@@ -119,6 +122,9 @@ enum wire_request_field {
      * fields: a file that is put into the working directory first. Not shown to the guest */
     WIRE_REQUEST_FILE = 22,
     WIRE_REQUEST_PICTURE_BYTES = 30, /* u64: of a picture as base64; larger ones are scaled down */
+    WIRE_REQUEST_SESSION = 32, /* u32 0 or 1: it is one of a session, whose state goes on */
+    WIRE_REQUEST_RESEED = 33,  /* u32 0 or 1, added by the cell: its state is the copy of another's,
+                                  and is to draw other random numbers than that */
 };
 
 enum wire_result_field {
@@ -189,6 +195,7 @@ enum wire_end_reason {
     WIRE_END_TRAPPED = 2,  /* wasm trap: stack overflow, bad memory access, unreachable */
     WIRE_END_LIMIT = 3,    /* the cell stopped the guest because of a limit (see LIMITS) */
     WIRE_END_PROTOCOL = 4, /* the guest broke the rules of its control descriptor */
+    WIRE_END_REFUSED = 5,  /* nothing was run: what came with the request does not fit */
 };
 
 /* Limits that the guest ran into, as bits; time is known to the pool alone. */

@@ -20,9 +20,9 @@ from cases import Case
 from records import LIMITS, ROOT, Came, decode, request, wire
 
 REQUEST, STDOUT, STDERR, RESULT, END = 1, 16, 17, 18, 19
-FORK, INTERRUPT, KILL = 32, 33, 34
+FORK, INTERRUPT, KILL, FORK_SESSION = 32, 33, 34, 35
 DISPLAY = 21
-READY, FATAL, EXITED, JAILED = 48, 49, 50, 51
+READY, FATAL, EXITED, JAILED, INTERRUPTED = 48, 49, 50, 51, 52
 READY_SNAPSHOT = 4
 
 RETURNED, LEFT, TRAPPED, LIMIT, PROTOCOL = range(5)
@@ -91,8 +91,11 @@ class Run(Came):
 class Cell:
     """One cell: a request down, frames up, and the zygote's word that it has ended."""
 
-    def __init__(self, zygote: "Zygote", number: int, ours: socket.socket) -> None:
+    def __init__(
+        self, zygote: "Zygote", number: int, ours: socket.socket, stays: bool = False
+    ) -> None:
         self.zygote = zygote
+        self.stays = stays
         self.number = number
         self._socket = ours
         self._bytes = bytearray()
@@ -101,7 +104,8 @@ class Cell:
     def send(self, case: Case) -> None:
         """Give the cell its one request."""
         self._socket.settimeout(RUN_S)
-        self._socket.sendall(frame(REQUEST, request(case)))
+        of_session = wire.field_u32(wire.REQUEST_SESSION, 1) if self.stays else b""
+        self._socket.sendall(frame(REQUEST, request(case) + of_session))
 
     def interrupt(self) -> None:
         """Ask for a KeyboardInterrupt."""
@@ -129,6 +133,24 @@ class Cell:
         self._run.wait_status = self.zygote.wait_exited(self.number)
         assert not self._bytes, "a frame is cut off"
         return self._run
+
+    def run(self, case: Case, seconds: float = RUN_S) -> Run:
+        """Run a case in a session's cell, which goes on, and read what it says up to its END."""
+        self.send(case)
+        return self.read_end(seconds)
+
+    def read_end(self, seconds: float = RUN_S) -> Run:
+        """Read up to the END of the case that was sent last."""
+        deadline = time.monotonic() + seconds
+        while self._run.reason is None:
+            assert self._read(deadline), f"no END: {self._run!r:.2000}"
+        came, self._run = self._run, Run()
+        return came
+
+    def close(self) -> int:
+        """End a session by the end of its socket; gives the wait status."""
+        self._socket.close()
+        return self.zygote.wait_exited(self.number)
 
     def _kill(self) -> None:
         self._socket.close()
@@ -229,19 +251,19 @@ class Zygote:
         """Send a command that is about one cell."""
         self._control.send(frame(kind, struct.pack("<I", number)))
 
-    def fork(self) -> Cell:
-        """Make a cell."""
+    def fork(self, stays: bool = False) -> Cell:
+        """Make a cell; one that stays is a session's."""
         self._number += 1
         ours, theirs = socket.socketpair()
         attached = array.array("i", [theirs.fileno()])
         self._control.sendmsg(
-            [frame(FORK, struct.pack("<I", self._number))],
+            [frame(FORK_SESSION if stays else FORK, struct.pack("<I", self._number))],
             [(socket.SOL_SOCKET, socket.SCM_RIGHTS, attached)],
         )
         theirs.close()
         if self.rehearses:
             time.sleep(REHEARSAL_S)
-        return Cell(self, self._number, ours)
+        return Cell(self, self._number, ours, stays)
 
     def private_kib(self) -> list[int]:
         """Memory that each of the cells shares with nobody, in KiB; the system must let us look."""
@@ -263,6 +285,11 @@ class Zygote:
         ended, status = struct.unpack("<II", payload)
         assert ended == number
         return status
+
+    def wait_interrupted(self, number: int) -> None:
+        """Wait until an interrupt has reached a session's cell."""
+        kind, payload = self._receive(RUN_S)
+        assert (kind, payload) == (INTERRUPTED, struct.pack("<I", number))
 
     def _receive(self, seconds: float) -> tuple[int, bytes]:
         with selectors.DefaultSelector() as selector:

@@ -13,6 +13,8 @@
  *                                                          segv | abort | connect | open   crimes
  *   ask TEXT | forge-ask TEXT    a question, and the answer; the same as a frame of its own making
  *   ask-and-print | ask-twice    forged: more behind a question
+ *   remember TEXT | recall       for the next run in the same cell; prints it
+ *   false-rest                   forged: a result and an end, and after a while more
  *   need JSON | need-of N        ends with a need          environment    prints what it is made of
  *   made NAME TEXT | made-of N   a file at the end         forge-made WHAT  forged frames of files
  *
@@ -55,6 +57,7 @@ struct guest {
     struct buf value;
     struct buf need;
     char environment[LINE_MAX_BYTES];
+    char memory[LINE_MAX_BYTES];
     const char *preload;
     struct buf made; /* "NAME TEXT" and NUL, for each file */
     size_t made_len; /* of one more file, of so many bytes */
@@ -238,7 +241,7 @@ static void command_flood(struct guest *guest, const char *name, const char *tex
 static bool is_flag(uint8_t number)
 {
     return number == WIRE_REQUEST_WANT_VALUE || number == WIRE_REQUEST_NEEDS ||
-           number == WIRE_REQUEST_MAY_FETCH;
+           number == WIRE_REQUEST_MAY_FETCH || number == WIRE_REQUEST_SESSION;
 }
 
 static void command_request(struct guest *guest, const char *name, const char *text)
@@ -256,7 +259,8 @@ static void command_request(struct guest *guest, const char *name, const char *t
         }
         bool is_limit =
             (field.number >= WIRE_REQUEST_WALL_MS && field.number <= WIRE_REQUEST_FILE_COUNT) ||
-            (field.number >= WIRE_REQUEST_CPU_MS && field.number <= WIRE_REQUEST_MADE_BYTES);
+            (field.number >= WIRE_REQUEST_CPU_MS && field.number <= WIRE_REQUEST_MADE_BYTES) ||
+            field.number == WIRE_REQUEST_PICTURE_BYTES;
         if (is_limit && wire_get_u64(field.value, &number) == 0) {
             snprintf(line, sizeof line, "%u=%" PRIu64, field.number, number);
         } else if (field.number == WIRE_REQUEST_FILE) {
@@ -508,6 +512,39 @@ static void command_forge_made(struct guest *guest, const char *name, const char
     sleep_ms(1000);
 }
 
+static void command_remember(struct guest *guest, const char *name, const char *text)
+{
+    (void)name;
+    snprintf(guest->memory, sizeof guest->memory, "%s", text);
+}
+
+static void command_recall(struct guest *guest, const char *name, const char *text)
+{
+    (void)name;
+    (void)text;
+    command_output(guest, "print", guest->memory);
+}
+
+static void command_false_rest(struct guest *guest, const char *name, const char *text)
+{
+    (void)name;
+    (void)text;
+    struct buf frames;
+    struct buf record;
+    guest->sink->flush(guest->sink->context);
+    buf_init(&frames, LINE_MAX_BYTES);
+    buf_init(&record, LINE_MAX_BYTES);
+    (void)wire_put(&record, WIRE_RESULT_STATUS, span_of("success"));
+    (void)wire_append_frame(&frames, WIRE_RESULT, buf_span(&record));
+    (void)wire_append_frame(&frames, WIRE_END, (struct span){0});
+    (void)fd_write_full(CELL_FD, frames.base, frames.len);
+    sleep_ms(100);
+    buf_clear(&frames);
+    (void)wire_append_frame(&frames, WIRE_STDOUT, span_of("more"));
+    (void)fd_write_full(CELL_FD, frames.base, frames.len);
+    sleep_ms(10000);
+}
+
 static void command_environment(struct guest *guest, const char *name, const char *text)
 {
     (void)name;
@@ -574,6 +611,9 @@ static const struct command {
     {"made", command_made},
     {"made-of", command_made},
     {"forge-made", command_forge_made},
+    {"remember", command_remember},
+    {"recall", command_recall},
+    {"false-rest", command_false_rest},
     {"segv", command_crime},
     {"abort", command_crime},
     {"connect", command_crime},
@@ -636,6 +676,9 @@ void guest_run(struct guest *guest, struct span request, const struct guest_sink
     guest->sink = sink;
     guest->end = end;
     guest->request = request;
+    guest->is_over = guest->is_silent = guest->is_twice = guest->has_junk = false;
+    guest->error[0] = '\0';
+    atomic_store(&guest->interrupted, 0);
     buf_init(&guest->value, LIMIT_RESULT_FRAME_BYTES_MAX);
     buf_init(&guest->need, LIMIT_RESULT_FRAME_BYTES_MAX);
     buf_init(&guest->made, MIB);

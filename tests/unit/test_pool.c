@@ -73,7 +73,7 @@ static void request_arrives_whole(void **state)
     run_request_whole(&request, &seen);
     assert_text(&seen.out, "2=x.py\n3={\"n\":1}\n4=x.py\n4=--flag\n4=\n5=A=b=c\n6=1\n7=1234\n"
                            "8=536870912\n9=1048576\n10=1048576\n11=268435456\n12=77\n"
-                           "17=1234\n18=256\n19=100\n20=1000\n");
+                           "17=1234\n18=256\n19=100\n30=131072\n20=1000\n");
     pool_end();
 }
 
