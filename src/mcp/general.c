@@ -109,6 +109,9 @@ void handle_initialize(const struct mcp_request *request)
     if (jtext_find(request->rpc.params, "capabilities", &value)) {
         envelope_read_capabilities(value, session->can_answer);
     }
+    if (era < ERA_2025_06_18) {
+        session->can_answer[ASK_ELICITATION] = false; /* which did not know how it is asked */
+    }
     struct buf members;
     buf_init(&members, 64 * KIB);
     int failed =

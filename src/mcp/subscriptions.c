@@ -394,20 +394,30 @@ static void tell_uri(struct mcp_session *session, struct span uri)
     }
 }
 
+/* The next session; this one may have been given up on being told. */
+static struct mcp_session *next_session(struct mcp_session *session)
+{
+    struct mcp_session *next = TAILQ_NEXT(session, link);
+    session_leave(session);
+    return next;
+}
+
 void mcp_server_list_changed(struct mcp_server *server, enum mcp_list list)
 {
-    struct mcp_session *session;
-    TAILQ_FOREACH(session, &server->sessions, link)
-    {
+    struct mcp_session *session = TAILQ_FIRST(&server->sessions);
+    while (session != NULL) {
+        session_enter(session);
         tell_lists(session, list);
+        session = next_session(session);
     }
 }
 
 void mcp_server_resource_updated(struct mcp_server *server, const char *uri)
 {
-    struct mcp_session *session;
-    TAILQ_FOREACH(session, &server->sessions, link)
-    {
+    struct mcp_session *session = TAILQ_FIRST(&server->sessions);
+    while (session != NULL) {
+        session_enter(session);
         tell_uri(session, span_of(uri));
+        session = next_session(session);
     }
 }
