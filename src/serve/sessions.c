@@ -79,6 +79,7 @@ static struct session *session_new(struct sessions *sessions, enum session_kind 
                                 .send = stream_on_send,
                                 .is_congested = stream_on_is_congested,
                                 .settled = stream_on_settled,
+                                .let_go = stream_on_let_go,
                                 .idle = on_idle};
     session->mcp = mcp_session_new(sessions->mcp, &who, &events);
     if (session->mcp == NULL) {

@@ -216,6 +216,24 @@ void stream_on_settled(void *context, void *route)
     }
 }
 
+/* The client has, or gets, the event it comes back with; one that does not know how to is kept. */
+void stream_on_let_go(void *context, void *route)
+{
+    struct stream *stream = route;
+    (void)context;
+    if (stream->exchange == NULL || !wants_priming(stream)) {
+        return;
+    }
+    if (stream->is_receiving) {
+        stream->is_let_go = true; /* the message that is being read is the exchange's */
+        return;
+    }
+    if (!stream->is_begun) {
+        begin(stream, 0);
+    }
+    http_stream_end(take_exchange(stream));
+}
+
 void stream_receive(struct stream *stream, struct span message, struct mcp_envelope *envelope)
 {
     envelope->route = stream;
@@ -224,6 +242,8 @@ void stream_receive(struct stream *stream, struct span message, struct mcp_envel
     stream->is_receiving = false;
     if (stream->is_settled) {
         finish(stream);
+    } else if (stream->is_let_go) {
+        stream_on_let_go(stream->session, stream);
     } else if (stream->exchange != NULL) {
         http_release_body(stream->exchange);
     }

@@ -36,6 +36,7 @@ struct stream {
     bool is_begun;                  /* as events */
     bool is_standing;               /* belongs to no message: GET, or the old transport */
     bool is_receiving;              /* its message is being handled */
+    bool is_let_go;                 /* the connection is to be closed when it has been handled */
     bool is_settled;                /* nothing more will be sent */
     bool names_session;             /* its answer tells the session's id */
     struct buf held;                /* an answer that came first */
@@ -75,5 +76,6 @@ void stream_free(struct stream *stream);
 void stream_on_send(void *context, const struct mcp_message *about, struct buf *json);
 bool stream_on_is_congested(void *context, void *route);
 void stream_on_settled(void *context, void *route);
+void stream_on_let_go(void *context, void *route);
 
 #endif

@@ -410,6 +410,22 @@ static void a_client_that_comes_back_takes_its_stream_over(void **state)
     assert_false(has(call, "\"id\":5"));
 }
 
+/* 2025-11-25, "polling": a tool that takes long may let the connection go. */
+static void a_stream_that_is_let_go_goes_on(void **state)
+{
+    (void)state;
+    const char *id = begin();
+    struct http_exchange *call = post(id, CALL("5", "x"));
+    struct session *session = TAILQ_FIRST(&fixture_serve.sessions.list);
+    struct stream *stream = TAILQ_LAST(&session->streams, stream_list);
+    stream_on_let_go(session, stream);
+    assert_true(call->is_stream && !call->is_open);
+    assert_true(has(call, "retry: ") && has(call, "data: \n\n"));
+    end_run(0);
+    struct http_exchange *again = get(id, last_id(call));
+    assert_true(has(again, "\"id\":5") && !again->is_open);
+}
+
 static void who_does_not_come_back_is_given_up(void **state)
 {
     (void)state;
@@ -831,6 +847,7 @@ int main(void)
         CASE(older_clients_get_no_empty_event),
         CASE(a_lost_stream_is_taken_up_again),
         CASE(a_client_that_comes_back_takes_its_stream_over),
+        CASE(a_stream_that_is_let_go_goes_on),
         CASE(who_does_not_come_back_is_given_up),
         CASE(foreign_event_ids_are_refused),
         CASE(one_stream_listens_for_a_session),
