@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,11 +18,12 @@ import pytest
 from agents import Agent as OpenAIAgent
 from agents import Runner, Usage
 from agents.items import ModelResponse as OpenAIModelResponse
-from agents.mcp import MCPServer, MCPServerStdio
+from agents.mcp import MCPServer, MCPServerSse, MCPServerStdio, MCPServerStreamableHttp
 from agents.models.interface import Model
 from agents.run import RunConfig
 from driver import Program, clean_environment
 from fastmcp.client.transports import StdioTransport
+from http_server import HttpServer
 from langchain.agents import create_agent
 from langchain.mcp import MCPAdapter
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -48,7 +49,7 @@ from pydantic_ai.tools import ToolDefinition
 
 Result = TypeVar("Result")
 TOOL = "run_python_code"
-WAYS = ("stdio",)
+WAYS = ("stdio", "http", "sse")
 LANGCHAIN = Path(__file__).parent / "clients" / "langchain_adapters.py"
 
 
@@ -61,12 +62,21 @@ def way(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+@pytest.fixture(scope="module")
+def server(vitrine: Program) -> Iterator[HttpServer]:
+    with HttpServer(vitrine, "--client-cells", "16") as running:
+        yield running
+
+
 @pytest.fixture
-def toolset(vitrine: Program) -> Callable[..., MCPToolset]:
+def toolset(vitrine: Program, server: HttpServer) -> Callable[..., MCPToolset]:
     """Makes pydantic-ai's view of a server."""
 
     def make(way: str, **options: Any) -> MCPToolset:
-        assert way == "stdio"
+        if way == "http":
+            return MCPToolset(server.url, **options)
+        if way == "sse":
+            return MCPToolset(server.sse_url, **options)
         transport = StdioTransport(
             str(vitrine.path), ["stdio"], env=clean_environment(), keep_alive=False
         )
@@ -152,7 +162,9 @@ def test_pydantic_ai_sees_what_is_printed(toolset: Callable[..., MCPToolset], wa
         return ModelResponse(parts=[ToolCallPart(TOOL, {"python_code": "print('one')\nprint(2)"})])
 
     async def talk() -> None:
-        tools = toolset(way, log_handler=keep)
+        # The era of SSE sets a level for the connection; later, this client asks for all.
+        options = {"log_level": "info"} if way == "sse" else {}
+        tools = toolset(way, log_handler=keep, **options)
         await Agent(FunctionModel(model), toolsets=[tools]).run("go")
 
     run(talk())
@@ -214,11 +226,14 @@ class StandIn(Model):
 
 
 @pytest.fixture
-def openai_server(vitrine: Program) -> Callable[[str], MCPServer]:
+def openai_server(vitrine: Program, server: HttpServer) -> Callable[[str], MCPServer]:
     """Makes OpenAI Agents' view of a server."""
 
     def make(way: str) -> MCPServer:
-        assert way == "stdio"
+        if way == "http":
+            return MCPServerStreamableHttp({"url": server.url})
+        if way == "sse":
+            return MCPServerSse({"url": server.sse_url})
         return MCPServerStdio(
             {"command": str(vitrine.path), "args": ["stdio"], "env": clean_environment()}
         )
@@ -230,9 +245,9 @@ def test_openai_agents(openai_server: Callable[[str], MCPServer], way: str) -> N
     model = StandIn(["6 * 7", "1 / 0", "'né'"])
 
     async def talk() -> Any:
-        async with openai_server(way) as server:
-            assert [tool.name for tool in await server.list_tools()] == [TOOL]
-            agent = OpenAIAgent(name="tester", model=model, mcp_servers=[server])
+        async with openai_server(way) as python:
+            assert [tool.name for tool in await python.list_tools()] == [TOOL]
+            agent = OpenAIAgent(name="tester", model=model, mcp_servers=[python])
             without_traces = RunConfig(tracing_disabled=True)
             return (await Runner.run(agent, "go", run_config=without_traces)).final_output
 
@@ -267,9 +282,10 @@ class LangChainStandIn(BaseChatModel):
 
 
 @pytest.fixture
-def langchain_target(vitrine: Program) -> Callable[[str], Any]:
+def langchain_target(vitrine: Program, server: HttpServer) -> Callable[[str], Any]:
     def make(way: str) -> Any:
-        assert way == "stdio"
+        if way != "stdio":
+            return server.url if way == "http" else server.sse_url
         entry = {"command": str(vitrine.path), "args": ["stdio"], "env": clean_environment()}
         return {"mcpServers": {"vitrine": entry}}
 
@@ -310,9 +326,10 @@ def langchain(connections: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def langchain_connection(vitrine: Program) -> Callable[[str], dict[str, Any]]:
+def langchain_connection(vitrine: Program, server: HttpServer) -> Callable[[str], dict[str, Any]]:
     def make(way: str) -> dict[str, Any]:
-        assert way == "stdio"
+        if way != "stdio":
+            return {"transport": way, "url": server.url if way == "http" else server.sse_url}
         return {
             "transport": "stdio",
             "command": str(vitrine.path),

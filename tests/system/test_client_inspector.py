@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from driver import Program, clean_environment
+from http_server import HttpServer
 
 LAUNCHER = "@modelcontextprotocol/inspector/clients/launcher/build/index.js"
 ERAS = ("legacy", "modern", "auto")
-WAYS = ("stdio",)
+WAYS = ("stdio", "http", "sse")
 
 
 class Inspector:
@@ -44,12 +46,30 @@ class Inspector:
         return done.returncode, json.loads(done.stdout)
 
 
+@pytest.fixture(scope="module")
+def server(vitrine: Program) -> Iterator[HttpServer]:
+    with HttpServer(vitrine) as running:
+        yield running
+
+
 @pytest.fixture(params=WAYS)
-def inspector(request: pytest.FixtureRequest, vitrine: Program, tmp_path: Path) -> Inspector:
-    return Inspector(tmp_path, [str(vitrine.path), "stdio"])
+def inspector(
+    request: pytest.FixtureRequest, vitrine: Program, server: HttpServer, tmp_path: Path
+) -> Inspector:
+    targets = {
+        "stdio": [str(vitrine.path), "stdio"],
+        "http": [server.url, "--transport", "http"],
+        "sse": [server.sse_url, "--transport", "sse"],
+    }
+    return Inspector(tmp_path, targets[request.param])
 
 
-@pytest.mark.parametrize("era", ERAS)
+@pytest.fixture(params=ERAS)
+def era(request: pytest.FixtureRequest, inspector: Inspector) -> str:
+    """An era that the way to the server has: SSE has the older alone."""
+    return "legacy" if "sse" in inspector.target else request.param
+
+
 def test_tools_are_listed(inspector: Inspector, era: str) -> None:
     done = inspector("tools/list", "--protocol-era", era)
     assert done.returncode == 0, done.stderr.decode()
@@ -65,7 +85,6 @@ def test_the_schemas_have_no_errors(inspector: Inspector) -> None:
     assert b"0 errors" in done.stderr or b"errors" not in done.stderr
 
 
-@pytest.mark.parametrize("era", ERAS)
 def test_a_call(inspector: Inspector, era: str) -> None:
     status, result = inspector.run("print('né')\n6 * 7", "--protocol-era", era)
     assert status == 0
@@ -73,7 +92,6 @@ def test_a_call(inspector: Inspector, era: str) -> None:
     assert result["structuredContent"]["stdout"] == "né\n"
 
 
-@pytest.mark.parametrize("era", ERAS)
 def test_a_failing_call(inspector: Inspector, era: str) -> None:
     status, result = inspector.run("1 / 0", "--protocol-era", era)
     assert status != 0
