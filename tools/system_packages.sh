@@ -32,6 +32,7 @@ test command  clang-format    clang-format
 test command  clang-tidy      clang-tidy
 test command  cppcheck        cppcheck
 test command  strace          strace
+test command  tmux            tmux
 EOF
 }
 

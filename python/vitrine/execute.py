@@ -41,12 +41,12 @@ class Request:
         self.globals_json = b""
         self.arguments: list[str] = []
         self.environment: list[str] = []
-        self.want_value = False
+        self.want_value = 0  # 1: it is the result; 2: it is shown, as at a prompt
         self.result_bytes_max = _RESULT_BYTES_DEFAULT
         self.recursion_limit = 0
         self.picture_bytes = picture_bytes
         self.finds_needs = False
-        self.is_of_session = False
+        self.session = 0  # 1: one of a session; 2: beside the session's program
         self.is_of_copy = False
         self.dependencies: list[str] = []
         self.resolved = ""
@@ -70,13 +70,13 @@ _FIELDS = {
     wire.REQUEST_CODE: ("code", bytes),
     wire.REQUEST_FILENAME: ("filename", _text),
     wire.REQUEST_GLOBALS: ("globals_json", bytes),
-    wire.REQUEST_WANT_VALUE: ("want_value", _truth),
+    wire.REQUEST_WANT_VALUE: ("want_value", wire.number),
     wire.REQUEST_RESULT_BYTES: ("result_bytes_max", wire.number),
     wire.REQUEST_RECURSION: ("recursion_limit", wire.number),
     wire.REQUEST_PICTURE_BYTES: ("picture_bytes", wire.number),
     wire.REQUEST_NEEDS: ("finds_needs", _truth),
     wire.REQUEST_RESOLVED: ("resolved", _text),
-    wire.REQUEST_SESSION: ("is_of_session", _truth),
+    wire.REQUEST_SESSION: ("session", wire.number),
     wire.REQUEST_RESEED: ("is_of_copy", _truth),
 }
 _LISTS = {
@@ -140,7 +140,8 @@ class Program:
         self.imports: set[str] | None = None
         self.looks_for_imports = request.finds_needs and not has_standard_imports(self.source)
         self.states_needs = bool(request.dependencies) or b"# /// script" in self.source
-        self.wants_value = request.want_value
+        self.wants_value = request.want_value != 0
+        self.shows_value = request.want_value == 2
 
     @property
     def space(self) -> dict[str, object]:

@@ -197,13 +197,13 @@ def _steps() -> "Generator[Step, Came, None]":
     came = [None, None]
     try:
         request = execute.Request(wire.read_control())
-        if request.is_of_session:
+        if request.session:
             from vitrine import session  # most programs are alone
 
             if request.is_of_copy:
                 entropy.share()
                 entropy.reseed_once()
-            program = session.Call(request)
+            program = session.Call(request) if request.session == 1 else session.Aside(request)
         else:
             program = execute.Program(request)
         if request.want_value:
@@ -234,4 +234,6 @@ def _steps() -> "Generator[Step, Came, None]":
             came = yield partial(eval, code, program.space)
             if came[1] is not None:
                 break
+    if program is not None and program.shows_value and program.wants_value and came[1] is None:
+        came = yield partial(sys.displayhook, came[0])
     report.finish(program, came)

@@ -96,6 +96,34 @@ class Call(execute.Program):
         self.codes.clear()
 
 
+class Aside(execute.Program):
+    """A program of the host's, beside the session's: it has a module of its own, and leaves all
+    that is the session's as it was.
+    """
+
+    stays = True
+
+    def enter(self, request: execute.Request) -> None:
+        """Set the variables that come with it."""
+        repair.restock()
+        self.space["__builtins__"] = BUILTINS
+        self.space.update(execute.parse_globals(request.globals_json))
+
+    def start(self, request: execute.Request) -> None:
+        """Nothing is taken over."""
+
+    def pause(self) -> None:
+        """Nothing is the program's own."""
+
+    def offer_source(self) -> None:
+        """Its lines are nobody's business."""
+
+    def end(self) -> None:
+        """Let go of its variables."""
+        self.codes.clear()
+        self.space.clear()
+
+
 def _new_name(name: str) -> str:
     """Give a name that no program before has: main.py, then main-2.py."""
     stem, dot, suffix = name.rpartition(".")

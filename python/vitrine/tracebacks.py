@@ -65,7 +65,14 @@ def _format(error: BaseException, program: "Program | None") -> str:
         limit=traceback.BUILTIN_EXCEPTION_LIMIT,
         compact=True,
     )
-    return "".join(report.format())
+    return "".join(report.format(colorize=_wants_color()))
+
+
+def _wants_color() -> bool:
+    """Whether a traceback is to be in colours: CPython's own variable says so, and nothing else."""
+    from os import environ
+
+    return environ.get("PYTHON_COLORS") == "1"
 
 
 def _format_plain(error: BaseException, program: "Program | None") -> str:

@@ -341,6 +341,17 @@
 #define LIMIT_STATE_RECORD_BYTES_MAX (256 * MIB) /* all but linear memory and contents of files */
 #define LIMIT_STATE_INODES_MAX       2000000U
 #define LIMIT_STATE_PIECE_BYTES      (128 * KIB) /* of what is packed, at a time */
+/* vitrine repl (src/repl). */
+#define LIMIT_REPL_INPUT_BYTES_MAX    (1 * MIB) /* one block of input */
+#define LIMIT_REPL_HISTORY_COUNT_MAX  1000U     /* blocks that are kept */
+#define LIMIT_REPL_HISTORY_BYTES_MAX  (4 * MIB)
+#define LIMIT_REPL_AHEAD_BYTES_MAX    (64 * KIB) /* typed while a program runs */
+#define LIMIT_REPL_COMPLETIONS_MAX    200U       /* ways to go on that are listed */
+#define LIMIT_REPL_PICTURE_BYTES_MAX  (8 * MIB)  /* of one that is shown or saved */
+#define LIMIT_REPL_PICTURES_MAX       10000U     /* that are saved in one folder */
+#define LIMIT_REPL_CELLS_MAX          4U         /* the session's, and those that help to edit */
+#define LIMIT_REPL_ENDED_MS           50ULL      /* for hearing that the session has ended */
+#define LIMIT_REPL_ASIDE_MS           3000ULL    /* for completing a word */
 
 /* libffi (src/guest/abi/ffi.c). */
 #define LIMIT_FFI_ARGUMENTS_MAX 1024U  /* as ctypes has it */

@@ -12,6 +12,7 @@ enum exit_status {
     EXIT_TERMINATED = 143,  /* 128 + SIGTERM */
 };
 
+int command_repl(const struct options *options);
 int command_run(const struct options *options);
 int command_stdio(const struct options *options);
 int command_http(const struct options *options);

@@ -80,6 +80,7 @@ int main(int argc, char **argv)
         return show_command(options.command);
     }
     switch (options.command) {
+    case COMMAND_REPL: return command_repl(&options);
     case COMMAND_RUN: return command_run(&options);
     case COMMAND_STDIO: return command_stdio(&options);
     case COMMAND_HTTP: return command_http(&options);

@@ -4,12 +4,13 @@
 
 #define AT(member) offsetof(struct options, member)
 #define SERVERS    COMMANDS_THAT_SERVE
-#define BOTH       (COMMAND_RUN | COMMANDS_THAT_SERVE)
+#define BOTH       (COMMAND_RUN | COMMAND_REPL | COMMANDS_THAT_SERVE)
 #define PACKAGES   COMMANDS_WITH_PACKAGES
 #define ALL_TOLD   (COMMANDS_WITH_POOL | COMMAND_HELP | COMMAND_COMPLETION)
 
 const struct command_row command_rows[] = {
     {COMMAND_RUN, "run", "FILE|-|-c CODE [ARGS...]", "run a Python program"},
+    {COMMAND_REPL, "repl", "", "run Python line by line, at a prompt"},
     {COMMAND_STDIO, "stdio", "", "serve the Model Context Protocol on standard input and output"},
     {COMMAND_HTTP, "http", "", "serve the Model Context Protocol over HTTP"},
     {COMMAND_EXAMPLE, "example", "", "run a short program through a server, and show its result"},
@@ -53,7 +54,7 @@ const struct option_row option_rows[] = {
     {.name = "env",
      .kind = OPTION_ENV,
      .argument = "NAME=VALUE",
-     .commands = COMMAND_RUN,
+     .commands = COMMAND_RUN | COMMAND_REPL,
      .has_variable = true,
      .offset = AT(env),
      .help = "set an environment variable for the program; may be repeated (in VITRINE_ENV, one "

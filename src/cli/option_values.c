@@ -295,3 +295,17 @@ int option_set_time(char out[OPTION_TIME_MAX], const char *text, struct err *err
                    "2026-01-31T12:00:00Z",
                    text);
 }
+
+void option_env_for(const struct options *options, bool has_color, const char **out)
+{
+    static const char colors[] = "PYTHON_COLORS=";
+    unsigned count = 0;
+    for (; count < options->env_count; count++) {
+        out[count] = options->env[count];
+        has_color = has_color && strncmp(out[count], colors, sizeof colors - 1) != 0;
+    }
+    if (has_color && count < LIMIT_ENV_COUNT_MAX) {
+        out[count++] = "PYTHON_COLORS=1";
+    }
+    out[count] = NULL;
+}

@@ -38,4 +38,9 @@ int option_set_path(const char **out, const char *text, struct err *err);
 /* Takes an RFC 3339 time, or a date, which means its last second in UTC. */
 int option_set_time(char out[OPTION_TIME_MAX], const char *text, struct err *err);
 
+/* The variables of --env, and PYTHON_COLORS=1 behind them where the program's errors go to a
+ * terminal in colours, unless --env has it. `out` gets LIMIT_ENV_COUNT_MAX and a NULL at most;
+ * borrows. */
+void option_env_for(const struct options *options, bool has_color, const char **out);
+
 #endif

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cli/ask.h"
 #include "cli/command.h"
+#include "cli/option_values.h"
 #include "cli/parts.h"
 #include "cli/program.h"
 #include "cli/progress.h"
@@ -111,18 +112,6 @@ static void say_lines(struct run *run, struct span lines)
     }
 }
 
-/* The traceback that the guest gave for a limit, without the pool's own sentence below it. */
-static struct span guest_traceback(const struct outcome *outcome)
-{
-    struct span text = outcome->error_traceback;
-    struct span message = outcome->error_message;
-    if (text.len >= message.len &&
-        memcmp(text.base + text.len - message.len, message.base, message.len) == 0) {
-        text.len -= message.len;
-    }
-    return text;
-}
-
 /* Packages are missing, and nothing was run: why, and what can be done. What led to it was said
  * line by line if it was asked for. */
 static void say_install_error(struct run *run, const struct outcome *outcome)
@@ -141,7 +130,7 @@ static void say_end(struct run *run, const struct outcome *outcome)
     case OUTCOME_SUCCESS: break;
     case OUTCOME_RUN_ERROR: show(run, RUN_STDERR, outcome->error_traceback); break;
     case OUTCOME_LIMIT:
-        show(run, RUN_STDERR, guest_traceback(outcome));
+        show(run, RUN_STDERR, result_guest_traceback(outcome));
         say(run, outcome->error_message);
         break;
     case OUTCOME_CANCELLED:
@@ -344,10 +333,12 @@ static int launch(struct run *run, struct err *err)
 {
     const struct options *options = run->options;
     const struct program *program = &run->program;
+    const char *env[LIMIT_ENV_COUNT_MAX + 1];
+    option_env_for(options, run->streams[RUN_STDERR].is_terminal && run->progress.has_color, env);
     struct run_request request = {.code = buf_span(&program->code),
                                   .filename = program->filename,
                                   .argv = program->argv,
-                                  .env = options->env,
+                                  .env = env,
                                   .want_value = options->json,
                                   .files = program->files,
                                   .file_count = program->file_count,

@@ -101,6 +101,7 @@ struct run_request {
     const char *const *argv;  /* NULL-terminated, argv[0] included; NULL gives {filename} */
     const char *const *env;   /* NULL-terminated NAME=VALUE; may be NULL */
     bool want_value;
+    bool shows_value; /* instead: the program writes it to stdout, as at Python's prompt */
     struct run_limits limits;
 
     const struct pool_environment *environment; /* NULL: the base */
@@ -116,6 +117,7 @@ struct run_request {
     uint64_t made_bytes_max; /* contents of them, together; 0: LIMIT_MADE_BYTES_MAX */
 
     uint64_t client; /* whose it is: runs that wait are served in turn, client by client */
+    bool is_aside; /* with `session`: a program of our own that leaves the session's as it was */
     struct pool_session *session; /* NULL: a fresh cell. Else `client` and `limits.memory_bytes` are
                                      the session's, and `environment` counts while it has no cell */
 };

@@ -157,7 +157,8 @@ static int packages_put(struct buf *out, const struct run_request *request, stru
         (request->resolved.len > 0 &&
          wire_put(out, WIRE_REQUEST_RESOLVED, request->resolved) != 0) ||
         (request->may_fetch && wire_put_u32(out, WIRE_REQUEST_MAY_FETCH, 1) != 0) ||
-        (request->session != NULL && wire_put_u32(out, WIRE_REQUEST_SESSION, 1) != 0)) {
+        (request->session != NULL &&
+         wire_put_u32(out, WIRE_REQUEST_SESSION, request->is_aside ? 2 : 1) != 0)) {
         return err_set(err, ERR_LIMIT, "the request is too large");
     }
     return texts_put(out, &dependencies, request->dependencies, err);
@@ -212,7 +213,7 @@ int request_encode(const struct run_request *request, uint64_t memory_bytes_max,
         result = packages_put(&record, request, err);
     }
     if (result == 0 &&
-        (wire_put_u32(&record, WIRE_REQUEST_WANT_VALUE, request->want_value ? 1 : 0) != 0 ||
+        (wire_put_u32(&record, WIRE_REQUEST_WANT_VALUE, request->shows_value ? 2 : request->want_value ? 1 : 0) != 0 ||
          limits_put(&record, &request->limits) != 0)) {
         result = err_set(err, ERR_LIMIT, "the request is too large");
     }

@@ -31,6 +31,17 @@ struct span result_error_text(const struct outcome *outcome)
     return span_of("");
 }
 
+struct span result_guest_traceback(const struct outcome *outcome)
+{
+    struct span text = outcome->error_traceback;
+    struct span message = outcome->error_message;
+    if (text.len >= message.len &&
+        memcmp(text.base + text.len - message.len, message.base, message.len) == 0) {
+        text.len -= message.len;
+    }
+    return text;
+}
+
 void result_open(struct result *result, const struct outcome *outcome,
                  const struct transcript *transcript)
 {

@@ -49,6 +49,9 @@ int result_append_content(struct buf *out, enum result_mode mode, const struct r
 /* What to say of an outcome that is no success: the traceback, or a sentence. Borrowed. */
 struct span result_error_text(const struct outcome *outcome);
 
+/* The traceback that the guest gave, without the pool's own sentence below it. Borrowed. */
+struct span result_guest_traceback(const struct outcome *outcome);
+
 /* The JSON Schema (2020-12) of the structured content. */
 extern const char result_schema_json[];
 

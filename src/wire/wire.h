@@ -99,7 +99,8 @@ enum wire_request_field {
     WIRE_REQUEST_GLOBALS = 3,    /* json object: variables to set first */
     WIRE_REQUEST_ARG = 4,        /* text, repeated: sys.argv, argv[0] included */
     WIRE_REQUEST_ENV = 5,        /* text NAME=VALUE, repeated: added to os.environ */
-    WIRE_REQUEST_WANT_VALUE = 6, /* u32 0 or 1: the last expression's value is the result */
+    WIRE_REQUEST_WANT_VALUE = 6, /* u32 1: the last expression's value is the result; 2: it is given
+                                    to sys.displayhook, as at Python's prompt; 0: neither */
     WIRE_REQUEST_WALL_MS = 7,    /* u64 limits, all of them; the guest may read them */
     WIRE_REQUEST_MEMORY_BYTES = 8,
     WIRE_REQUEST_OUTPUT_BYTES = 9,
@@ -122,7 +123,8 @@ enum wire_request_field {
      * fields: a file that is put into the working directory first. Not shown to the guest */
     WIRE_REQUEST_FILE = 22,
     WIRE_REQUEST_PICTURE_BYTES = 30, /* u64: of a picture as base64; larger ones are scaled down */
-    WIRE_REQUEST_SESSION = 32, /* u32 0 or 1: it is one of a session, whose state goes on */
+    WIRE_REQUEST_SESSION = 32, /* u32 1: it is one of a session, whose state goes on; 2: it is run
+                                  beside the session's programs, and leaves their state alone */
     WIRE_REQUEST_RESEED = 33,  /* u32 0 or 1, added by the cell: its state is the copy of another's,
                                   and is to draw other random numbers than that */
 };
