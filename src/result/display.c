@@ -217,14 +217,20 @@ static int append_about(struct buf *out, const struct picture *picture)
 }
 
 /* {"bytes":20000,"width":640,"height":480,"content":1} */
-static int append_picture(struct buf *out, const struct display_view *view)
+static int append_picture(struct buf *out, const struct display_view *view, unsigned number)
 {
     int failed = view->picture.width > 0 ? append_about(out, &view->picture)
                                          : buf_append_format(out, "{\"bytes\":%zu", view->data.len);
     if (view->whole.width > 0) {
         failed |= buf_append_text(out, ",\"whole\":");
         failed |= append_about(out, &view->whole);
-        failed |= buf_append_format(out, ",\"media_type\":\"%s\"}", view->whole_media_type);
+        failed |= buf_append_format(out, ",\"media_type\":\"%s\"", view->whole_media_type);
+        if (number > 0) {
+            failed |= buf_append_text(out, ",\"file\":\"");
+            failed |= display_append_whole_name(out, view, number);
+            failed |= buf_append_char(out, '"');
+        }
+        failed |= buf_append_char(out, '}');
     }
     if (view->content > 0) {
         failed |= buf_append_format(out, ",\"content\":%u", view->content);
@@ -244,7 +250,7 @@ static int append_whole(struct buf *out, const struct display_view *view)
 }
 
 static int append_form(struct buf *out, struct span key, struct span form,
-                       const struct display_view *view)
+                       const struct display_view *view, unsigned number)
 {
     bool is_chosen = view->media_type != NULL && jtext_string_is(key, view->media_type);
     if (is_chosen && view->is_whole && view->whole_media_type != NULL) {
@@ -254,7 +260,7 @@ static int append_form(struct buf *out, struct span key, struct span form,
         return -1;
     }
     if (is_chosen && (!view->is_whole || view->fault != NULL)) {
-        return append_picture(out, view);
+        return append_picture(out, view, number);
     }
     if (!view->is_whole && (is_picture(key) || form.len > LIMIT_DISPLAY_FORM_BYTES)) {
         return buf_append_format(out, "{\"bytes\":%zu}", form.len - 2);
@@ -262,7 +268,8 @@ static int append_form(struct buf *out, struct span key, struct span form,
     return jtext_append_compact(out, form);
 }
 
-int display_append_forms(struct buf *out, struct span display, const struct display_view *view)
+int display_append_forms(struct buf *out, struct span display, const struct display_view *view,
+                         unsigned number)
 {
     struct jtext_cursor cursor = jtext_open(display);
     struct span key;
@@ -272,7 +279,7 @@ int display_append_forms(struct buf *out, struct span display, const struct disp
         if (is_note(key)) {
             continue;
         }
-        if (buf_append_text(out, before) != 0 || append_form(out, key, form, view) != 0) {
+        if (buf_append_text(out, before) != 0 || append_form(out, key, form, view, number) != 0) {
             return -1;
         }
         before = ",";

@@ -66,6 +66,11 @@ int display_append_content(struct buf *out, const struct display_view *view, uns
 /* The forms as an object. Where nothing is left out, as they are, the picture as it was before it
  * was scaled down. Else texts up to LIMIT_DISPLAY_FORM_BYTES; and of pictures, and of longer texts,
  * an object that says what they are, and where a picture is in the content. */
-int display_append_forms(struct buf *out, struct span display, const struct display_view *view);
+int display_append_forms(struct buf *out, struct span display, const struct display_view *view,
+                         unsigned number);
+
+/* The name of the file that has the whole picture: display-1.png. Such a file is named among the
+ * forms where `number` is not 0. */
+int display_append_whole_name(struct buf *out, const struct display_view *view, unsigned number);
 
 #endif

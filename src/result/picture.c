@@ -84,7 +84,10 @@ static bool bytes_open(struct bytes *bytes, struct span base64)
         is_strict &= letters[p[i]] != 0;
     }
     *bytes = (struct bytes){p, len / 4 * 3 - padding};
-    return is_strict;
+    unsigned left_over = bits_at(bytes, len - padding - 1) & (padding == 0   ? 0
+                                                              : padding == 1 ? 3
+                                                                             : 15);
+    return is_strict && left_over == 0;
 }
 
 /* ---- Kinds ----------------------------------------------------------------------------------- */

@@ -415,13 +415,14 @@ static int append_displays(struct buf *out, const struct result *result)
         return 0;
     }
     display_room_init(&room, result->picture_bytes_max);
-    while (rest.len > 0) {
+    for (unsigned number = 1; rest.len > 0; number++) {
         const char *newline = memchr(rest.base, '\n', rest.len);
         size_t len = newline == NULL ? rest.len : (size_t)(newline - rest.base);
         struct span display = {rest.base, len};
         struct display_view view;
         display_look(display, result->has_content ? &room : NULL, &view);
-        if (buf_append_text(out, before) != 0 || display_append_forms(out, display, &view) != 0) {
+        if (buf_append_text(out, before) != 0 ||
+            display_append_forms(out, display, &view, result->files == NULL ? 0 : number) != 0) {
             return -1;
         }
         len += newline == NULL ? 0 : 1;

@@ -46,6 +46,10 @@ int result_append_structured(struct buf *out, const struct result *result);
  * (result/display.h). */
 int result_append_content(struct buf *out, enum result_mode mode, const struct result *result);
 
+/* Adds to the files the pictures that were made smaller, whole: display-1.png belongs to the first
+ * display. Before result.files is used; structured content then names them. */
+void result_add_wholes(struct result_files *files, const struct transcript *transcript);
+
 /* What to say of an outcome that is no success: the traceback, or a sentence. Borrowed. */
 struct span result_error_text(const struct outcome *outcome);
 

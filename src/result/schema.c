@@ -18,7 +18,8 @@
 #define WHOLE                                                                                      \
     "{\"type\":\"object\",\"description\":\"The picture before it was made smaller\","             \
     "\"properties\":{\"media_type\":{\"type\":\"string\"},\"bytes\":{\"type\":\"integer\"},"       \
-    "\"width\":{\"type\":\"integer\"},\"height\":{\"type\":\"integer\"}}}"
+    "\"width\":{\"type\":\"integer\"},\"height\":{\"type\":\"integer\"},"                          \
+    "\"file\":" TEXT("Which of the files has it") "}}"
 
 #define FORM                                                                                                           \
     "{\"type\":[\"string\",\"object\"],\"properties\":{"                                                               \

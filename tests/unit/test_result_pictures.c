@@ -32,6 +32,7 @@ struct fixture {
     struct buf out;
     size_t picture_bytes_max;
     bool has_content;
+    const struct result_files *files;
 };
 
 static void open_fixture(struct fixture *f)
@@ -40,6 +41,7 @@ static void open_fixture(struct fixture *f)
     buf_init(&f->out, 64 << 20);
     f->picture_bytes_max = LIMIT_PICTURE_BYTES_DEFAULT;
     f->has_content = true;
+    f->files = NULL;
 }
 
 static void close_fixture(struct fixture *f)
@@ -60,6 +62,7 @@ static struct result result_of(struct fixture *f, const struct outcome *outcome)
     result_open(&result, outcome, &f->transcript);
     result.picture_bytes_max = f->picture_bytes_max;
     result.has_content = f->has_content;
+    result.files = f->files;
     buf_clear(&f->out);
     return result;
 }
@@ -126,8 +129,8 @@ static void every_cut_is_noticed(void **state)
     for (size_t len = 0; len < sizeof PNG - 1; len++) {
         assert_non_null(picture_check(PICTURE_PNG, (struct span){PNG, len}, &picture));
     }
-    static const char *const rows[] = {
-        "", "====", "AAA=", "A===", "=AAA", "AA\nA", "AAA-", "A\xFF=="};
+    static const char *const rows[] = {"",      "====", "AAA=", "A===", "=AAA",
+                                       "AA\nA", "AB==", "AAB=", "AAA-", "A\xFF=="};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         for (unsigned kind = 0; kind < PICTURE_KINDS; kind++) {
             assert_non_null(picture_check((enum picture_kind)kind, span_of(rows[i]), &picture));
@@ -253,7 +256,22 @@ static void the_whole_picture_is_told_of(void **state)
     assert_int_equal(json_integer_value(json_object_get(whole, "bytes")), 76);
     form = json_object_get(json_array_get(display, 1), "image/jpeg");
     assert_null(json_object_get(form, "whole"));
+    assert_null(json_object_get(whole, "file"));
     json_decref(structured);
+    struct result_files files = {0};
+    result_add_wholes(&files, &f.transcript);
+    assert_int_equal(files.count, 1);
+    assert_string_equal(files.items[0].name, "display-1.png");
+    assert_int_equal(files.items[0].content.len, 76);
+    f.files = &files;
+    structured = structured_of(&f);
+    form = json_object_get(json_array_get(json_object_get(structured, "display"), 0), "image/jpeg");
+    whole = json_object_get(form, "whole");
+    assert_string_equal(json_string_value(json_object_get(whole, "file")), "display-1.png");
+    assert_string_equal(text_at(json_object_get(structured, "files"), 0, "name"), "display-1.png");
+    json_decref(structured);
+    result_files_free(&files);
+    f.files = NULL;
     f.has_content = false;
     structured = structured_of(&f);
     display = json_object_get(structured, "display");
