@@ -159,8 +159,10 @@ def _plain(value: object, forms: dict[str, str]) -> str:
 
 
 def _has_no_text(value: object) -> bool:
+    """Whether its repr names a value and no more."""
     try:
-        return type(value).__repr__ is object.__repr__
+        kind = type(value)
+        return kind.__repr__ is object.__repr__ or kind.__module__ == "IPython.core.display"
     except Exception:  # a hostile metaclass
         return False
 

@@ -211,7 +211,15 @@ def _replace_viewer(image_show: "ModuleType") -> None:
     image_show.show = show
 
 
+def _replace_display(display_functions: "ModuleType") -> None:
+    """IPython's ``display``, which would print without its shell."""
+    from builtins import display
+
+    display_functions.display = display
+
+
 _PATCHES = {
+    "IPython.core.display_functions": _replace_display,
     "matplotlib": _set_backend,
     "matplotlib.backend_bases": _replace_show,
     "matplotlib.pyplot": _replace_pause,

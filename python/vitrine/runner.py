@@ -40,8 +40,9 @@ _BROWSER_MODULES = (
     "httpx._transports.jsfetch",
 )
 
-# Modules of packages that would look for a screen; see pictures.py.
+# Modules of packages that would look for a screen, or for a notebook; see pictures.py.
 _PICTURE_MODULES = (
+    "IPython.core.display_functions",
     "matplotlib",
     "matplotlib.backend_bases",
     "matplotlib.pyplot",
