@@ -45,7 +45,7 @@ def images_of(result: Json) -> list[Json]:
         form
         for forms in result["structuredContent"].get("display", [])
         for kind, form in forms.items()
-        if kind.startswith("image/") and "content" in form
+        if kind.startswith("image/") and "width" in form
     ]
     for image, mention, form in zip(images, mentions, forms, strict=True):
         assert result["content"][form["content"]] == image
