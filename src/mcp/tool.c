@@ -5,6 +5,7 @@
 
 #include "base/jtext.h"
 #include "mcp/describe.h"
+#include "mcp/icon.h"
 #include "result/render.h"
 
 const char tool_name[] = "run_python_code";
@@ -34,6 +35,9 @@ int tool_append_definition(struct buf *out, enum mcp_era era, const struct mcp_c
     }
     if (era >= ERA_2025_06_18 &&
         buf_append_format(out, ",\"outputSchema\":%s", result_schema_json) != 0) {
+        return -1;
+    }
+    if (era >= ERA_2025_11_25 && buf_append_text(out, ",\"icons\":" MCP_ICONS) != 0) {
         return -1;
     }
     if (era >= ERA_2025_03_26 && (buf_append_text(out, ",\"annotations\":") != 0 ||
