@@ -192,6 +192,8 @@
 #define LIMIT_INSTALL_GRACE_MS        60000ULL /* the same while packages are being installed */
 
 /* The HTTP server (src/transport/http.h). */
+#define LIMIT_HTTP_MS_MIN                     100ULL /* --request-time, --stall-time */
+#define LIMIT_HTTP_MS_MAX                     (24ULL * 3600 * 1000)
 #define LIMIT_HTTP_HEAD_MS_DEFAULT            10000ULL /* from accept or first byte to the end of a head */
 #define LIMIT_HTTP_BODY_MS_DEFAULT            60000ULL /* then to the end of the body */
 #define LIMIT_HTTP_IDLE_MS_DEFAULT            75000ULL /* between an answer and the next request */

@@ -426,6 +426,8 @@ int options_parse(int argc, char **argv, struct options *out, struct err *err)
         .session_idle_ms = LIMIT_SESSION_IDLE_MS_DEFAULT,
         .sessions_max = LIMIT_SESSIONS_DEFAULT,
         .client_sessions = LIMIT_CLIENT_SESSIONS_DEFAULT,
+        .request_ms = LIMIT_HTTP_BODY_MS_DEFAULT,
+        .stall_ms = LIMIT_HTTP_STALL_MS_DEFAULT,
     };
     if (argc < 2) {
         return err_set(err, ERR_USAGE, "say what to do (see: vitrine help)");

@@ -113,6 +113,8 @@ struct options {
     uint64_t client_sessions;
     uint64_t connections_max;    /* 0: the default */
     uint64_t client_connections; /* 0: the default */
+    uint64_t request_ms;
+    uint64_t stall_ms;
     bool no_metrics;
     bool is_network_disabled; /* as it always is */
     int verbosity;            /* -q less than 0, -v more than 0 */

@@ -45,6 +45,8 @@ static struct serve_http_config http_config_of(const struct options *options)
                                       .connections_max = (unsigned)options->connections_max,
                                       .client_connections_max =
                                           (unsigned)options->client_connections,
+                                      .request_ms = options->request_ms,
+                                      .stall_ms = options->stall_ms,
                                       .has_metrics = !options->no_metrics};
 }
 

@@ -168,6 +168,11 @@ static int listen_on(struct http_serve *serve, struct err *err)
                                  .port = http->port,
                                  .tls_cert = http->tls_cert,
                                  .tls_key = http->tls_key,
+                                 .head_ms = http->request_ms < LIMIT_HTTP_HEAD_MS_DEFAULT
+                                                ? http->request_ms
+                                                : LIMIT_HTTP_HEAD_MS_DEFAULT,
+                                 .body_ms = http->request_ms,
+                                 .stall_ms = http->stall_ms,
                                  .body_bytes_max = LIMIT_MESSAGE_BYTES_MAX,
                                  .connections_max = http->connections_max,
                                  .client_connections_max = http->client_connections_max};

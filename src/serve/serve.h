@@ -32,6 +32,8 @@ struct serve_http_config {
     unsigned client_sessions_max;
     unsigned connections_max;        /* 0: the default */
     unsigned client_connections_max; /* 0: the default */
+    uint64_t request_ms;             /* for a request's body */
+    uint64_t stall_ms;               /* of a client that does not take its answer */
     bool has_metrics;
 };
 
