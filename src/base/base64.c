@@ -65,12 +65,12 @@ static int decode(struct buf *out, struct span text, const char *digits)
     size_t before = out->len;
     uint32_t bits = 0;
     unsigned count = 0;
-    int8_t values[256];
+    int values[256];
     if (text.len % 4 == 1 || buf_reserve(out, text.len / 4 * 3 + 3) != 0) {
         return -1;
     }
     for (int c = 0; c < 256; c++) {
-        values[c] = (int8_t)value_of((char)c, digits);
+        values[c] = value_of((char)c, digits);
     }
     for (size_t i = 0; i < text.len; i++) {
         int value = values[(unsigned char)text.base[i]];

@@ -332,13 +332,11 @@ static unsigned number_of(struct span id)
 {
     cleanup_buf struct buf text;
     unsigned number;
-    char rest;
     buf_init(&text, LIMIT_REQUEST_ID_CHARS_MAX);
-    if (id.len == 0 || jtext_type(id) != JTEXT_STRING || jtext_string_decode(&text, id) != 0 ||
-        buf_append_char(&text, '\0') != 0 || sscanf(text.base, "ask-%9u%c", &number, &rest) != 1) {
-        return 0;
-    }
-    return number;
+    return id.len > 0 && jtext_type(id) == JTEXT_STRING && jtext_string_decode(&text, id) == 0 &&
+                   read_numbered(buf_span(&text), "ask-", &number)
+               ? number
+               : 0;
 }
 
 static struct asked *find_number(struct mcp_call *call, unsigned number)

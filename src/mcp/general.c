@@ -69,6 +69,22 @@ void request_answer_empty(const struct mcp_request *request)
     request_answer(request, &members, 0);
 }
 
+bool read_numbered(struct span text, const char *head, unsigned *number)
+{
+    const size_t head_len = strlen(head);
+    *number = 0;
+    if (text.len <= head_len || text.len > head_len + 9 || memcmp(text.base, head, head_len) != 0) {
+        return false;
+    }
+    for (size_t i = head_len; i < text.len; i++) {
+        if (text.base[i] < '0' || text.base[i] > '9') {
+            return false;
+        }
+        *number = *number * 10 + (unsigned)(text.base[i] - '0');
+    }
+    return true;
+}
+
 /* By what is registered. */
 static int append_capabilities(struct buf *out, const struct mcp_registry *registry)
 {

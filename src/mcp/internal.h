@@ -40,7 +40,7 @@ struct mcp_server {
     struct mcp_config config;
     struct mcp_registry registry;
     uint8_t key[KEEP_KEY_BYTES]; /* of the states that travel through clients */
-    TAILQ_HEAD(, mcp_session) sessions;
+    TAILQ_HEAD(mcp_sessions, mcp_session) sessions;
 };
 
 /* One message as it was received, for as long as something of it is open: its requests, or the
@@ -73,12 +73,12 @@ struct mcp_session {
     enum mcp_level level;   /* of logs, for requests that name none */
     bool can_answer[3];     /* enum mcp_ask, by what `initialize` said */
     struct uri_set watched; /* resources/subscribe */
-    TAILQ_HEAD(, mcp_call) calls;
+    TAILQ_HEAD(mcp_calls, mcp_call) calls;
     unsigned call_count;
     unsigned asked_count; /* the last number of a question */
-    TAILQ_HEAD(, mcp_subscription) subscriptions;
+    TAILQ_HEAD(mcp_subscriptions, mcp_subscription) subscriptions;
     unsigned subscription_count;
-    TAILQ_HEAD(, mcp_delivery) deliveries;
+    TAILQ_HEAD(mcp_deliveries, mcp_delivery) deliveries;
     unsigned entered; /* our functions that are on the stack and use it afterwards */
     bool is_freed;    /* nothing is told any more; the memory stays while it is used */
 };
@@ -194,6 +194,9 @@ int result_next(struct buf *out);
 /* Answers with a result of these members: JSON, with commas between them. Takes them. */
 void request_answer(const struct mcp_request *request, struct buf *members, int failed);
 void request_answer_empty(const struct mcp_request *request);
+
+/* Whether text is `head` and a number of at most nine digits behind it: names that we give out. */
+bool read_numbered(struct span text, const char *head, unsigned *number);
 
 void handle_initialize(const struct mcp_request *request);
 void handle_discover(const struct mcp_request *request);

@@ -36,15 +36,13 @@ static int read_cursor(const struct mcp_request *request, unsigned *start)
 {
     struct span value;
     cleanup_buf struct buf text;
-    char rest;
     buf_init(&text, 64);
     *start = 0;
     if (!jtext_find(request->rpc.params, "cursor", &value)) {
         return 0;
     }
     if (jtext_type(value) == JTEXT_STRING && jtext_string_decode(&text, value) == 0 &&
-        buf_append_char(&text, '\0') == 0 &&
-        sscanf(text.base, "page-at-%9u%c", start, &rest) == 1 && *start % LIMIT_PAGE_ITEMS == 0) {
+        read_numbered(buf_span(&text), "page-at-", start) && *start % LIMIT_PAGE_ITEMS == 0) {
         return 0;
     }
     request_refuse(request, RPC_INVALID_PARAMS, "There is no such page: cursor is not ours");

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -107,6 +108,50 @@ static void log_lines_are_plain(void **state)
     assert_log("\xFF \x80 \xC3( \xE2\x82 \xED\xA0\x80 \xF0\x9F", "vitrine: ? ? ?( ?? ??? ??\n");
 }
 
+static void base64_is_read_as_it_is_written(void **state)
+{
+    (void)state;
+    /* RFC 4648, section 10; and bytes that the two alphabets write differently. */
+    static const struct {
+        const char *bytes;
+        const char *text;
+        const char *url;
+    } cases[] = {{"", "", ""},
+                 {"f", "Zg==", "Zg"},
+                 {"fo", "Zm8=", "Zm8"},
+                 {"foo", "Zm9v", "Zm9v"},
+                 {"foob", "Zm9vYg==", "Zm9vYg"},
+                 {"fooba", "Zm9vYmE=", "Zm9vYmE"},
+                 {"foobar", "Zm9vYmFy", "Zm9vYmFy"},
+                 {"\xFB\xFF", "+/8=", "-_8"}};
+    static const char *const bad[] = {"Z",    "Zg",    "Zg=",  "Zg===", "Zh==", "Zm9=",
+                                      "Zm 9", "Zm9v=", "Z===", "====",  "-_8=", "Zg==Zg=="};
+    static const char *const bad_url[] = {"Z", "Zh", "Zg=", "+/8", "Zm9v\n"};
+    cleanup_buf struct buf out;
+    buf_init(&out, 100);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        buf_clear(&out);
+        assert_int_equal(base64_encode(&out, span_of(cases[i].bytes)), 0);
+        assert_true(span_equal(buf_span(&out), span_of(cases[i].text)));
+        buf_clear(&out);
+        assert_int_equal(base64_encode_url(&out, span_of(cases[i].bytes)), 0);
+        assert_true(span_equal(buf_span(&out), span_of(cases[i].url)));
+        buf_clear(&out);
+        assert_int_equal(base64_decode(&out, span_of(cases[i].text)), 0);
+        assert_int_equal(base64_decode_url(&out, span_of(cases[i].url)), 0);
+        assert_int_equal(out.len, 2 * strlen(cases[i].bytes));
+        assert_memory_equal(out.base == NULL ? "" : out.base, cases[i].bytes, out.len / 2);
+    }
+    buf_clear(&out);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(base64_decode(&out, span_of(bad[i])), -1);
+    }
+    for (size_t i = 0; i < sizeof bad_url / sizeof *bad_url; i++) {
+        assert_int_equal(base64_decode_url(&out, span_of(bad_url[i])), -1);
+    }
+    assert_int_equal(out.len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +161,7 @@ int main(void)
         cmocka_unit_test(utf8_is_strict),
         cmocka_unit_test(utf8_lossy_replaces_maximal_subparts),
         cmocka_unit_test(log_lines_are_plain),
+        cmocka_unit_test(base64_is_read_as_it_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -161,7 +161,8 @@ static void prompts_are_given(void **state)
 static void arguments_are_completed(void **state)
 {
     (void)state;
-#define PROMPT "\"ref\":{\"type\":\"ref/prompt\",\"name\":\"test_prompt_with_arguments\"},"
+#define NO_PROMPT "\"ref\":{\"type\":\"ref/prompt\",\"name\":\"no\"},"
+#define PROMPT    "\"ref\":{\"type\":\"ref/prompt\",\"name\":\"test_prompt_with_arguments\"},"
     json_t *answer =
         modern("completion/complete", PROMPT "\"argument\":{\"name\":\"arg1\",\"value\":\"par\"}");
     json_t *completion = json_object_get(mcp_result(answer), "completion");
@@ -172,10 +173,9 @@ static void arguments_are_completed(void **state)
                     "\"argument\":{\"name\":\"id\",\"value\":\"124\"}");
     completion = json_object_get(mcp_result(answer), "completion");
     assert_int_equal(json_array_size(json_object_get(completion, "values")), 1);
-    static const char *const bad[] = {
-        "", PROMPT "\"argument\":{\"name\":\"arg1\"}", PROMPT "\"argument\":5",
-        "\"ref\":{\"type\":\"ref/prompt\",\"name\":\"no\"},\"argument\":{\"name\":\"a\","
-        "\"value\":\"\"}"};
+    static const char *const bad[] = {"", PROMPT "\"argument\":{\"name\":\"arg1\"}",
+                                      PROMPT "\"argument\":5",
+                                      NO_PROMPT "\"argument\":{\"name\":\"a\",\"value\":\"\"}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(mcp_error_code(modern("completion/complete", bad[i])), -32602);
     }
