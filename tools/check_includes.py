@@ -31,7 +31,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "serve": ("transport", "mcp", "packages/packages.h", "pool", "result"),
     "repl": (),
     "transport": (),
-    "mcp": ("transport", "packages/packages.h", "pool", "result"),
+    "mcp": ("packages/survey.h", "transport", "packages/packages.h", "pool", "result"),
     "result": ("pool/outcome.h", "pool/pool.h", "wire/wire.h"),
     "packages": ("pool/pool.h", "pool/outcome.h", "wire"),
     "pool": ("wire",),

@@ -134,8 +134,9 @@
 #define LIMIT_NEED_LASTING_S             (3650ULL * 24 * 3600) /* the same, where nothing new can come */
 #define LIMIT_PLAN_BYTES_MAX             (8 * MIB)             /* what a resolution may answer */
 #define LIMIT_ASK_ANSWER_BYTES_MAX       1024U                 /* what may be typed for y or n */
-#define LIMIT_SURVEY_MS                  10000ULL    /* for telling what a program would import */
-#define LIMIT_SURVEY_NAMES_MAX           256U        /* of each kind that it names */
+#define LIMIT_APPROVE_CODE_BYTES_MAX     (64 * KIB) /* of a program that is shown before it may run */
+#define LIMIT_SURVEY_MS                  10000ULL   /* for telling what a program would import */
+#define LIMIT_SURVEY_NAMES_MAX           256U       /* of each kind that it names */
 #define LIMIT_SURVEY_TEXT_BYTES_MAX      (256 * KIB) /* what a person is told */
 #define LIMIT_PRELOAD_BYTES_MAX          (4 * KIB)   /* names of modules to import ahead */
 #define LIMIT_REMEMBERED_MAX             1024U       /* needs, and programs, in memory */
@@ -344,16 +345,16 @@
 #define LIMIT_STATE_INODES_MAX       2000000U
 #define LIMIT_STATE_PIECE_BYTES      (128 * KIB) /* of what is packed, at a time */
 /* vitrine repl (src/repl). */
-#define LIMIT_REPL_INPUT_BYTES_MAX    (1 * MIB) /* one block of input */
-#define LIMIT_REPL_HISTORY_COUNT_MAX  1000U     /* blocks that are kept */
-#define LIMIT_REPL_HISTORY_BYTES_MAX  (4 * MIB)
-#define LIMIT_REPL_AHEAD_BYTES_MAX    (64 * KIB) /* typed while a program runs */
-#define LIMIT_REPL_COMPLETIONS_MAX    200U       /* ways to go on that are listed */
-#define LIMIT_REPL_PICTURE_BYTES_MAX  (8 * MIB)  /* of one that is shown or saved */
-#define LIMIT_REPL_PICTURES_MAX       10000U     /* that are saved in one folder */
-#define LIMIT_REPL_CELLS_MAX          4U         /* the session's, and those that help to edit */
-#define LIMIT_REPL_ENDED_MS           50ULL      /* for hearing that the session has ended */
-#define LIMIT_REPL_ASIDE_MS           3000ULL    /* for completing a word */
+#define LIMIT_REPL_INPUT_BYTES_MAX   (1 * MIB) /* one block of input */
+#define LIMIT_REPL_HISTORY_COUNT_MAX 1000U     /* blocks that are kept */
+#define LIMIT_REPL_HISTORY_BYTES_MAX (4 * MIB)
+#define LIMIT_REPL_AHEAD_BYTES_MAX   (64 * KIB) /* typed while a program runs */
+#define LIMIT_REPL_COMPLETIONS_MAX   200U       /* ways to go on that are listed */
+#define LIMIT_REPL_PICTURE_BYTES_MAX (8 * MIB)  /* of one that is shown or saved */
+#define LIMIT_REPL_PICTURES_MAX      10000U     /* that are saved in one folder */
+#define LIMIT_REPL_CELLS_MAX         4U         /* the session's, and those that help to edit */
+#define LIMIT_REPL_ENDED_MS          50ULL      /* for hearing that the session has ended */
+#define LIMIT_REPL_ASIDE_MS          3000ULL    /* for completing a word */
 
 /* libffi (src/guest/abi/ffi.c). */
 #define LIMIT_FFI_ARGUMENTS_MAX 1024U  /* as ctypes has it */

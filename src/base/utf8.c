@@ -74,3 +74,32 @@ int utf8_append_lossy(struct buf *out, struct span text)
     }
     return 0;
 }
+
+/* Of a well-formed character: C0 and C1 controls, U+2028 to U+202E, U+2066 to U+2069. */
+static bool is_plain(const unsigned char *p, size_t len)
+{
+    if (len == 1) {
+        return (p[0] >= 0x20 && p[0] != 0x7F) || p[0] == '\n' || p[0] == '\t';
+    }
+    if (len == 2) {
+        return p[0] != 0xC2 || p[1] >= 0xA0;
+    }
+    return !(len == 3 && p[0] == 0xE2 &&
+             ((p[1] == 0x80 && p[2] >= 0xA8 && p[2] <= 0xAE) ||
+              (p[1] == 0x81 && p[2] >= 0xA6 && p[2] <= 0xA9)));
+}
+
+int utf8_append_plain(struct buf *out, struct span text)
+{
+    const unsigned char *p = (const unsigned char *)text.base;
+    for (size_t at = 0; at < text.len;) {
+        const int len = sequence_length(p + at, text.len - at);
+        const size_t used = (size_t)(len < 0 ? -len : len);
+        const bool is_shown = len > 0 && is_plain(p + at, used);
+        if (is_shown ? buf_append(out, p + at, used) : buf_append_text(out, "\xEF\xBF\xBD")) {
+            return -1;
+        }
+        at += used;
+    }
+    return 0;
+}

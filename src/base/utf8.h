@@ -16,4 +16,9 @@ size_t utf8_valid_prefix(struct span text);
  * as the Unicode Standard 3.9 recommends). 0 or -1 as buf_append. */
 int utf8_append_lossy(struct buf *out, struct span text);
 
+/* Appends `text` so that what a person reads is what there is: ill-formed UTF-8, every control but
+ * newlines and tabs, and what changes the direction of text or ends a line in disguise, become
+ * U+FFFD. 0 or -1 as buf_append. */
+int utf8_append_plain(struct buf *out, struct span text);
+
 #endif

@@ -9,8 +9,8 @@
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "cli/progress.h"
-#include "cli/terminal.h"
 #include "packages/survey.h"
 
 struct ask {
@@ -32,22 +32,11 @@ static void say(const struct ask *ask, const char *text)
     (void)fd_write_full(ask->tty_fd, text, strlen(text)); /* nobody there: no answer comes */
 }
 
-/* Colours too are left out here, and returns to the line's start: either could hide a part. */
 static void say_safe(const struct ask *ask, struct span text)
 {
-    struct terminal_filter filter = {0};
-    cleanup_buf struct buf plain;
     cleanup_buf struct buf safe;
-    buf_init(&plain, 4 * text.len + 1);
-    buf_init(&safe, 4 * plain.bytes_max + 4 * TERMINAL_HELD_MAX);
-    int failed = 0;
-    for (size_t i = 0; i < text.len && failed == 0; i++) {
-        const char c = text.base[i];
-        failed = c == '\x1B' || c == '\r' ? buf_append_text(&plain, "\xEF\xBF\xBD")
-                                          : buf_append_char(&plain, c);
-    }
-    if (failed == 0 && terminal_filter(&filter, buf_span(&plain), &safe) == 0 &&
-        terminal_finish(&filter, &safe) == 0) {
+    buf_init(&safe, 4 * text.len + 1);
+    if (utf8_append_plain(&safe, text) == 0) {
         (void)fd_write_full(ask->tty_fd, safe.base, safe.len);
     }
 }
@@ -159,9 +148,9 @@ static void on_surveyed(void *context, struct span lines, const struct err *err)
 
 /* ---- Its life -------------------------------------------------------------------------------- */
 
-int ask_start(uv_loop_t *loop, struct pool *pool, const struct options *options, struct span code,
-              const char *filename, const struct ask_events *events, struct ask **out,
-              struct err *err)
+int ask_start(uv_loop_t *loop, struct packages *packages, const struct options *options,
+              struct span code, const char *filename, const struct ask_events *events,
+              struct ask **out, struct err *err)
 {
     cleanup_fd int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {
@@ -180,8 +169,8 @@ int ask_start(uv_loop_t *loop, struct pool *pool, const struct options *options,
                         .has_color = progress_wants_color((enum color_choice)options->color, true)};
     buf_init(&ask->answer, LIMIT_ASK_ANSWER_BYTES_MAX);
     const struct survey_events survey_events = {.context = ask, .done = on_surveyed};
-    ask->survey = survey_start(pool, !options->no_install, code, options->dependencies.items,
-                               POOL_CLIENT_OWN, &survey_events, err);
+    ask->survey = survey_start(packages, code, options->dependencies.items, POOL_CLIENT_OWN,
+                               &survey_events, err);
     if (ask->survey == NULL) {
         free(ask);
         return -1;

@@ -15,7 +15,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "cli/options.h"
-#include "pool/pool.h"
+#include "packages/packages.h"
 
 struct ask;
 
@@ -27,7 +27,7 @@ struct ask_events {
 };
 
 /* `code` and `filename` are borrowed until `decided`. ERR_USAGE where there is no terminal. */
-int ask_start(uv_loop_t *loop, struct pool *pool, const struct options *options, struct span code,
+int ask_start(uv_loop_t *loop, struct packages *packages, const struct options *options, struct span code,
               const char *filename, const struct ask_events *events, struct ask **out,
               struct err *err);
 

@@ -51,6 +51,13 @@ const struct option_row option_rows[] = {
      .offset = AT(asks),
      .help = "show the program, what it would import and what it could reach, and run it only when "
              "the answer on the terminal is y"},
+    {.name = "approve",
+     .kind = OPTION_FLAG,
+     .commands = SERVERS,
+     .has_variable = true,
+     .offset = AT(approves),
+     .help = "ask the person at the client before each program (elicitation), as run --ask does; a "
+             "client that cannot ask gets nothing run"},
     {.name = "env",
      .kind = OPTION_ENV,
      .argument = "NAME=VALUE",

@@ -69,7 +69,8 @@ struct options {
     bool help; /* --help was there: show it and do nothing else */
     bool man;
     bool json;
-    bool asks; /* before a program is run */
+    bool asks;     /* before a program is run */
+    bool approves; /* the same, through MCP clients */
     const char *code;
     struct run_limits limits;
     uint64_t spare_cells;

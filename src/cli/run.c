@@ -394,7 +394,7 @@ static int start(struct run *run, struct err *err)
         return -1;
     }
     return run->options->asks
-               ? ask_start(&run->loop, run->pool, run->options, buf_span(&program->code),
+               ? ask_start(&run->loop, run->packages, run->options, buf_span(&program->code),
                            program->filename, &events, &run->ask, err)
                : launch(run, err);
 }

@@ -20,6 +20,7 @@ static struct serve_config config_of(const struct options *options, const struct
         .packages = parts_packages_config(options, parts, NULL),
         .limits = options->limits,
         .return_mode = (enum result_mode)options->return_mode,
+        .approves = options->approves,
         .drain_ms = options->drain_ms};
 }
 

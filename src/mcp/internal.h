@@ -264,4 +264,10 @@ void uri_set_remove(struct uri_set *set, struct span uri);
 /* python.c: the row of run_python_code. */
 extern const struct mcp_tool python_tool;
 
+/* Answers a call of that tool in its form, without a run. */
+void python_refuse(struct mcp_call *call, const struct err *err);
+
+/* The same tool, which asks a person before each program. */
+extern const struct mcp_tool approved_python_tool;
+
 #endif

@@ -210,5 +210,15 @@ static void start(struct mcp_call *call, struct span members)
     tool_arguments_free(&arguments);
 }
 
+void python_refuse(struct mcp_call *call, const struct err *err)
+{
+    struct python_run *run = new_run(call);
+    if (run == NULL) {
+        call_fail(call, RPC_INTERNAL_ERROR, "Out of memory", (struct span){NULL, 0});
+    } else {
+        refuse(run, err);
+    }
+}
+
 const struct mcp_tool python_tool = {
     .name = "run_python_code", .append_definition = tool_append_definition, .start = start};

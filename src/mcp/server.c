@@ -19,7 +19,7 @@ int mcp_server_new(const struct mcp_config *config, struct mcp_server **out, str
         free(server);
         return err_system(err, "cannot get %d random bytes", KEEP_KEY_BYTES);
     }
-    registry_add_tool(&server->registry, &python_tool);
+    registry_add_tool(&server->registry, config->approves ? &approved_python_tool : &python_tool);
     if (config->register_more != NULL) {
         config->register_more(&server->registry, config->register_context);
     }

@@ -24,6 +24,7 @@ struct mcp_config {
     bool installs;
     bool is_offline;
     bool has_allow_list;
+    bool approves; /* a person is asked before each program */
     const char *const *dependencies;
     struct run_limits limits;
     enum result_mode return_mode;

@@ -4,6 +4,7 @@
 
 #include "base/jtext.h"
 #include "base/limits.h"
+#include "packages/state.h"
 
 static const char program[] = "from vitrine import survey\nsurvey.survey(source, dependencies)\n";
 
@@ -156,7 +157,7 @@ static int append_question(struct buf *out, struct span code, const char *const 
     return buf_append_text(out, "]}");
 }
 
-struct survey *survey_start(struct pool *pool, bool installs, struct span code,
+struct survey *survey_start(struct packages *packages, struct span code,
                             const char *const *dependencies, uint64_t client,
                             const struct survey_events *events, struct err *err)
 {
@@ -172,7 +173,7 @@ struct survey *survey_start(struct pool *pool, bool installs, struct span code,
         return NULL;
     }
     survey->events = *events;
-    survey->installs = installs;
+    survey->installs = packages->installs;
     struct run_request request = {.code = span_of(program),
                                   .filename = "<survey>",
                                   .globals_json = buf_span(&question),
@@ -181,7 +182,7 @@ struct survey *survey_start(struct pool *pool, bool installs, struct span code,
                                   .client = client};
     request.limits.wall_ms = LIMIT_SURVEY_MS;
     const struct run_events run_events = {.context = survey, .done = on_done};
-    if (pool_run(pool, &request, &run_events, &survey->run, err) != 0) {
+    if (pool_run(packages->pool, &request, &run_events, &survey->run, err) != 0) {
         free(survey);
         (void)err_prefix(err, "the program could not be looked at");
         return NULL;

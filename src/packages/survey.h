@@ -25,7 +25,7 @@ struct survey_events {
 
 /* `code` and `dependencies` (NULL-terminated, may be NULL) are copied; `client` as in run_request.
  * NULL with *err. */
-struct survey *survey_start(struct pool *pool, bool installs, struct span code,
+struct survey *survey_start(struct packages *packages, struct span code,
                             const char *const *dependencies, uint64_t client,
                             const struct survey_events *events, struct err *err);
 

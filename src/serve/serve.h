@@ -45,6 +45,7 @@ struct serve_config {
     struct packages_config packages; /* its pool is the server's to fill */
     struct run_limits limits;        /* of each program */
     enum result_mode return_mode;
+    bool approves;     /* a person is asked before each program */
     uint64_t drain_ms; /* for programs that run at a SIGTERM */
     struct serve_http_config http;
     /* As in mcp_config. */

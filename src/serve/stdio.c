@@ -149,6 +149,7 @@ static int start(struct server *server, const struct serve_config *config, struc
                              .installs = config->packages.installs,
                              .is_offline = config->packages.is_offline,
                              .has_allow_list = config->packages.allow_file != NULL,
+                             .approves = config->approves,
                              .dependencies = config->packages.dependencies,
                              .limits = config->limits,
                              .return_mode = config->return_mode,
