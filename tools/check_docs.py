@@ -5,8 +5,11 @@
     check_docs.py --write-limits   make docs/limits.md from src/base/limits.h again
     check_docs.py BUILD_DIR --write-seccomp
                                    make docs/seccomp.md from the tables of src/jail again
+    check_docs.py BUILD_DIR --write-results
+                                   make docs/results.md from the schema and the program again
 
-- docs/limits.md is what src/base/limits.h makes it, docs/seccomp.md what src/jail makes it;
+- docs/limits.md is what src/base/limits.h makes it, docs/seccomp.md what src/jail makes it,
+  docs/results.md what src/result and the program make it;
 - links between documents lead somewhere;
 - every `make` target and every option of `vitrine` that a document shows exists;
 - docs/ARCHITECTURE.md has a row for every folder of src/;
@@ -21,6 +24,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
+from results_page import results_page
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DEFINE = re.compile(
@@ -180,12 +185,18 @@ def main() -> int:
     if sys.argv[2:] == ["--write-seccomp"]:
         seccomp.write_text(seccomp_page(Path(sys.argv[1])), encoding="utf-8")
         return 0
+    results = REPOSITORY / "docs" / "results.md"
+    if sys.argv[2:] == ["--write-results"]:
+        results.write_text(results_page(Path(sys.argv[1])), encoding="utf-8")
+        return 0
     if len(sys.argv) != 2:
         print(__doc__, file=sys.stderr)
         return 2
     problems = []
     if seccomp.read_text(encoding="utf-8") != seccomp_page(Path(sys.argv[1])):
         problems.append("docs/seccomp.md is not what src/jail makes it: --write-seccomp")
+    if results.read_text(encoding="utf-8") != results_page(Path(sys.argv[1])):
+        problems.append("docs/results.md is not what src/result makes it: --write-results")
     if limits.read_text(encoding="utf-8") != page:
         problems.append("docs/limits.md is not what src/base/limits.h makes it: --write-limits")
     threats = (REPOSITORY / "docs" / "THREAT_MODEL.md").read_text(encoding="utf-8")

@@ -339,6 +339,19 @@ static void structured_content_is_complete(void **state)
     close_fixture(&f);
 }
 
+static void the_schema_names_every_limit(void **state)
+{
+    (void)state;
+    json_t *schema = json_loads(result_schema_json, JSON_REJECT_DUPLICATES, NULL);
+    json_t *limits = json_object_get(json_object_get(schema, "properties"), "limits");
+    const char *words = json_string_value(json_object_get(limits, "description"));
+    assert_non_null(words);
+    for (size_t i = 0; i < outcome_limit_count; i++) {
+        assert_non_null(strstr(words, outcome_limits[i].name));
+    }
+    json_decref(schema);
+}
+
 static void hostile_values_stay_valid(void **state)
 {
     (void)state;
@@ -465,6 +478,7 @@ int main(void)
         cmocka_unit_test(installed_packages_are_listed),
         cmocka_unit_test(failed_installations_have_their_log),
         cmocka_unit_test(structured_content_is_complete),
+        cmocka_unit_test(the_schema_names_every_limit),
         cmocka_unit_test(hostile_values_stay_valid),
         cmocka_unit_test(deep_values_do_not_explode),
         cmocka_unit_test(characters_cut_in_two_are_joined),
