@@ -94,13 +94,14 @@ static bool is_text(struct span a, const char *b)
     return a.len == strlen(b) && strncasecmp(a.base, b, a.len) == 0;
 }
 
+static const unsigned char loopback[16] = {[15] = 1}; /* ::1 */
+
 static bool is_loopback_name(const struct authority *authority)
 {
-    static const unsigned char six[16] = {[15] = 1};
     unsigned char address[16];
     switch (read_address(authority->name, address)) {
     case 4: return !authority->is_ipv6 && address[0] == 127;
-    case 6: return authority->is_ipv6 && memcmp(address, six, sizeof six) == 0;
+    case 6: return authority->is_ipv6 && memcmp(address, loopback, sizeof loopback) == 0;
     default: return !authority->is_ipv6 && is_text(authority->name, "localhost");
     }
 }
@@ -198,6 +199,9 @@ uint64_t guard_client(struct span address)
     }
     int version = read_address(address, bytes);
     bool is_mapped = version == 6 && memcmp(bytes, mapped, sizeof mapped) == 0;
+    if (version == 6 && memcmp(bytes, loopback, sizeof loopback) == 0) {
+        return guard_client(span_of("127.0.0.1")); /* "localhost" is both, now this, now that */
+    }
     size_t from = is_mapped ? sizeof mapped : 0;
     size_t len = version == 4 || is_mapped ? 4 : 8;
     for (size_t i = 0; i < len; i++) {

@@ -164,6 +164,8 @@ static void addresses_are_clients(void **state)
     assert_true(guard_client(span_of("2001:db8::1")) == guard_client(span_of("2001:db8::2")));
     assert_true(guard_client(span_of("2001:db8:0:1::1")) != guard_client(span_of("2001:db8::1")));
     assert_true(guard_client(span_of("fe80::1%eth0")) == guard_client(span_of("fe80::1")));
+    assert_true(guard_client(span_of("::1")) == guard_client(span_of("127.0.0.1")));
+    assert_true(guard_client(span_of("127.0.0.2")) != guard_client(span_of("127.0.0.1")));
     assert_true(guard_is_loopback("localhost"));
     assert_true(guard_is_loopback("::1"));
     assert_true(guard_is_loopback("127.0.0.9"));
