@@ -19,9 +19,21 @@ ADDRESS = re.compile(r"serving at (https?://\S+?:\d+)(/[^\s,]*)")
 class HttpServer:
     """A server on a port of its own, from start to SIGTERM."""
 
-    def __init__(self, program: Program, *args: str, command: tuple[str, ...] = ("http",)) -> None:
+    def __init__(
+        self,
+        program: Program,
+        *args: str,
+        command: tuple[str, ...] = ("http",),
+        env: dict[str, str] | None = None,
+    ) -> None:
         self.process = program.start(
-            *command, "--port", "0", *args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            *command,
+            "--port",
+            "0",
+            *args,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env=env or {},
         )
         self.lines: list[str] = []
         self.found: queue.Queue[tuple[str, str] | None] = queue.Queue()

@@ -1,42 +1,72 @@
-"""mcp-run-python's own cases, by its names, against `vitrine stdio` through the official SDK.
+"""mcp-run-python's own cases, by its names, through the official SDK.
 
-Where that project's expectation names its Python (3.13) or its packages' loading, ours differs and
-the test says so. Packages come from the real sources, into a cache that is empty at first.
+Each goes over standard input and output, streamable HTTP, and streamable HTTP without sessions, by
+the command words of mcp-run-python, in both eras of the protocol. Where that project's expectation
+names its Python (3.13) or its packages' loading, ours differs and the test says so. Packages come
+from the real sources, into a cache that is empty at first.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import mcp_types as types
 import pytest
 from driver import Program, clean_environment
+from http_server import HttpServer
 from mcp import Client, StdioServerParameters
 
 Check = Callable[[Client], Awaitable[None]]
 
-# The handshake of 2025-11-25 and before, and the stateless requests of 2026-07-28.
-MODES = ("legacy", "2026-07-28", "auto")
-
+# A command word of mcp-run-python and the era that the SDK speaks: the handshake of 2025-11-25 and
+# before, or the requests of 2026-07-28, which stand alone ("auto" finds that era out).
+WAYS = (
+    "stdio legacy",
+    "stdio 2026-07-28",
+    "stdio auto",
+    "streamable-http legacy",
+    "streamable-http auto",
+    "streamable-http-stateless legacy",
+    "streamable-http-stateless auto",
+)
+# Where a case is about the tool alone, one era for each word will do.
+WORDS = ("stdio auto", "streamable-http legacy", "streamable-http-stateless auto")
 
 INSTALL_SECONDS_MAX = 300
 
 
-def server_of(vitrine: Program, args: list[str], cache: Path | None = None) -> Any:
-    """How the SDK starts a server."""
-    environment = clean_environment()
-    if cache is not None:
-        environment["VITRINE_CACHE"] = str(cache)
-    return StdioServerParameters(command=str(vitrine.path), args=["stdio", *args], env=environment)
+def era_of(way: str) -> str:
+    return way.split()[1]
+
+
+def remembers(way: str) -> bool:
+    """Whether a level that was set with one request holds for the next."""
+    return way != "streamable-http-stateless legacy"
+
+
+@contextlib.contextmanager
+def server_of(
+    vitrine: Program, way: str, args: list[str], cache: Path | None = None
+) -> Iterator[Any]:
+    """What the SDK takes for a server: how to start it, or its address."""
+    variables = {} if cache is None else {"VITRINE_CACHE": str(cache)}
+    word = way.split()[0]
+    if word == "stdio":
+        environment = clean_environment() | variables
+        yield StdioServerParameters(command=str(vitrine.path), args=[*args, word], env=environment)
+    else:
+        with HttpServer(vitrine, command=(*args, word), env=variables) as server:
+            yield server.url
 
 
 def with_client(
     vitrine: Program,
-    mode: str,
+    way: str,
     check: Check,
     *args: str,
     cache: Path | None = None,
@@ -44,11 +74,13 @@ def with_client(
 ) -> None:
     """Run `check` with a connected client of the official SDK."""
 
-    async def connect() -> None:
-        async with Client(server_of(vitrine, list(args), cache), mode=mode, **options) as client:
+    async def connect(server: Any) -> None:
+        async with Client(server, mode=era_of(way), **options) as client:
             await check(client)
 
-    asyncio.run(asyncio.wait_for(connect(), 60 if cache is None else INSTALL_SECONDS_MAX))
+    with server_of(vitrine, way, list(args), cache) as server:
+        limit = 60 if cache is None else INSTALL_SECONDS_MAX
+        asyncio.run(asyncio.wait_for(connect(server), limit))
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +96,8 @@ def text_of(result: Any) -> str:
     return content.text
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_list_tools(vitrine: Program, mode: str) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_list_tools(vitrine: Program, way: str) -> None:
     async def check(client: Client) -> None:
         tools = (await client.list_tools()).tools
         assert len(tools) == 1
@@ -96,7 +128,7 @@ def test_list_tools(vitrine: Program, mode: str) -> None:
             "$schema": "http://json-schema.org/draft-07/schema#",
         }
 
-    with_client(vitrine, mode, check)
+    with_client(vitrine, way, check)
 
 
 BASIC_CODE = """\
@@ -120,7 +152,7 @@ NameError: name 'unknown' is not defined
 </error>"""
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
@@ -128,14 +160,14 @@ NameError: name 'unknown' is not defined
         pytest.param("print(unknown)", UNDEFINED_VARIABLE, id="undefined-variable"),
     ],
 )
-def test_run_python_code(vitrine: Program, mode: str, code: str, expected: str) -> None:
+def test_run_python_code(vitrine: Program, way: str, code: str, expected: str) -> None:
     async def check(client: Client) -> None:
         result = await client.call_tool("run_python_code", {"python_code": code})
         assert text_of(result) == expected
         assert result.is_error == ("error" in expected)
         assert result.structured_content["status"] in expected
 
-    with_client(vitrine, mode, check)
+    with_client(vitrine, way, check)
 
 
 IMPORT_NUMPY = """\
@@ -168,7 +200,7 @@ MAGIC_COMMENT = """\
 </return_value>"""
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     ("code", "installed", "expected"),
     [
@@ -184,7 +216,7 @@ MAGIC_COMMENT = """\
     ],
 )
 def test_run_python_code_with_packages(
-    vitrine: Program, cache: Path, mode: str, code: str, installed: set[str], expected: str
+    vitrine: Program, cache: Path, way: str, code: str, installed: set[str], expected: str
 ) -> None:
     async def check(client: Client) -> None:
         result = await client.call_tool("run_python_code", {"python_code": code})
@@ -199,11 +231,11 @@ def test_run_python_code_with_packages(
             assert set(package["sha256"]) <= set("0123456789abcdef")
             assert len(package["sha256"]) == 64
 
-    with_client(vitrine, mode, check, cache=cache)
+    with_client(vitrine, way, check, cache=cache)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_install_run_python_code(vitrine: Program, tmp_path: Path, mode: str) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_install_run_python_code(vitrine: Program, tmp_path: Path, way: str) -> None:
     """An installation tells its steps, from an empty cache; the second call has none to tell."""
     logs: list[tuple[str, Any]] = []
 
@@ -211,19 +243,19 @@ def test_install_run_python_code(vitrine: Program, tmp_path: Path, mode: str) ->
         logs.append((params.level, params.data))
 
     async def check(client: Client) -> None:
-        if mode == "legacy":
+        if era_of(way) == "legacy":
             await client.set_logging_level("debug")
         arguments = {"python_code": "import msgpack\nmsgpack.unpackb(b'\\x01')"}
         result = await client.call_tool("run_python_code", arguments)
         assert result.structured_content["return_value"] == 1
-        assert len(logs) >= 10
+        assert len(logs) >= 10 or not remembers(way)
         assert {level for level, _ in logs} <= {"debug", "info"}
-        assert any("built msgpack" in line for _, line in logs)
+        assert any("built msgpack" in line for _, line in logs) == remembers(way)
         logs.clear()
         await client.call_tool("run_python_code", arguments)
         assert logs == []
 
-    with_client(vitrine, mode, check, cache=tmp_path, logging_callback=keep, log_level="debug")
+    with_client(vitrine, way, check, cache=tmp_path, logging_callback=keep, log_level="debug")
 
 
 PRINT_ERROR = """\
@@ -301,17 +333,19 @@ def success(value: Any, *lines: str) -> dict[str, Any]:
         pytest.param("import sys\nsys.version_info[:2]", {}, success([3, 14]), id="python-version"),
     ],
 )
+@pytest.mark.parametrize("way", WORDS)
 def test_sandbox(
-    vitrine: Program, code: str, variables: dict[str, Any], expected: dict[str, Any]
+    vitrine: Program, way: str, code: str, variables: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     async def check(client: Client) -> None:
         arguments = {"python_code": code, "global_variables": variables}
         result = await client.call_tool("run_python_code", arguments)
         assert json.loads(text_of(result)) == expected
 
-    with_client(vitrine, "legacy", check, "--return-mode", "json")
+    with_client(vitrine, way, check, "--return-mode", "json")
 
 
+@pytest.mark.parametrize("way", WORDS)
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
@@ -322,7 +356,7 @@ def test_sandbox(
         pytest.param("{'a': numpy.array([True])}", {"a": [True]}, id="inside"),
     ],
 )
-def test_sandbox_numpy(vitrine: Program, cache: Path, code: str, expected: Any) -> None:
+def test_sandbox_numpy(vitrine: Program, cache: Path, way: str, code: str, expected: Any) -> None:
     async def check(client: Client) -> None:
         arguments = {"python_code": f"import numpy\n{code}"}
         result = await client.call_tool("run_python_code", arguments)
@@ -333,11 +367,11 @@ def test_sandbox_numpy(vitrine: Program, cache: Path, code: str, expected: Any) 
             "return_value": expected,
         }
 
-    with_client(vitrine, "legacy", check, "--return-mode", "json", cache=cache)
+    with_client(vitrine, way, check, "--return-mode", "json", cache=cache)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_dependencies_argument(vitrine: Program, cache: Path, mode: str) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_dependencies_argument(vitrine: Program, cache: Path, way: str) -> None:
     """Ours alone: what to install is said beside the code, and is there for that call only."""
     code = (
         "from importlib.util import find_spec\n[find_spec(n) is not None for n in ('six', 'idna')]"
@@ -358,11 +392,11 @@ def test_dependencies_argument(vitrine: Program, cache: Path, mode: str) -> None
             if wanted == ["six==1.16.0"]:
                 assert versions == {"six": "1.16.0"}
 
-    with_client(vitrine, mode, check, cache=cache)
+    with_client(vitrine, way, check, cache=cache)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_install_error(vitrine: Program, cache: Path, mode: str) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_install_error(vitrine: Program, cache: Path, way: str) -> None:
     logs: list[tuple[str, Any]] = []
     name = "no-such-project-of-ours-7f3a"
 
@@ -370,7 +404,7 @@ def test_install_error(vitrine: Program, cache: Path, mode: str) -> None:
         logs.append((params.level, params.data))
 
     async def check(client: Client) -> None:
-        if mode == "legacy":
+        if era_of(way) == "legacy":
             await client.set_logging_level("debug")
         arguments = {"python_code": "print('never')", "dependencies": [name]}
         result = await client.call_tool("run_python_code", arguments)
@@ -384,28 +418,31 @@ def test_install_error(vitrine: Program, cache: Path, mode: str) -> None:
         assert name in content["error"]["message"]
         assert name in content["install_log"]
         assert content["dependencies"] == []
-        assert [name in line for level, line in logs if level == "error"] == [True]
+        errors = [name in line for level, line in logs if level == "error"]
+        assert errors == ([True] if remembers(way) else [])
         result = await client.call_tool("run_python_code", {"python_code": "1 + 1"})
         assert result.structured_content["return_value"] == 2
 
-    with_client(vitrine, mode, check, cache=cache, logging_callback=keep, log_level="debug")
+    with_client(vitrine, way, check, cache=cache, logging_callback=keep, log_level="debug")
 
 
-def test_multiple_commands(vitrine: Program) -> None:
+@pytest.mark.parametrize("way", WORDS)
+def test_multiple_commands(vitrine: Program, way: str) -> None:
     async def check(client: Client) -> None:
         for number in (1, 2, 3):
             code = f"print({number})\n{number}"
             result = await client.call_tool("run_python_code", {"python_code": code})
             assert json.loads(text_of(result)) == success(number, str(number))
 
-    with_client(vitrine, "legacy", check, "--return-mode", "json")
+    with_client(vitrine, way, check, "--return-mode", "json")
 
 
-def test_multiple_sandboxes(vitrine: Program) -> None:
+@pytest.mark.parametrize("way", WORDS)
+def test_multiple_sandboxes(vitrine: Program, way: str) -> None:
     """Three servers live at once, each with its own answer."""
 
     async def talk(number: int, meeting: asyncio.Barrier) -> str:
-        async with Client(server_of(vitrine, [])) as client:
+        async with Client(servers[number], mode=era_of(way)) as client:
             await meeting.wait()
             code = f"import os\nprint({number})"
             result = await client.call_tool("run_python_code", {"python_code": code})
@@ -416,19 +453,22 @@ def test_multiple_sandboxes(vitrine: Program) -> None:
         meeting = asyncio.Barrier(3)
         return await asyncio.gather(*(talk(number, meeting) for number in range(3)))
 
-    texts = asyncio.run(asyncio.wait_for(talk_all(), 60))
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(server_of(vitrine, way, [])) for _ in range(3)]
+        texts = asyncio.run(asyncio.wait_for(talk_all(), 60))
     assert texts == [
         f"<status>success</status>\n<output>\n{number}\n</output>" for number in range(3)
     ]
 
 
-def test_multiple_sandboxes_with_dependencies(vitrine: Program, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", WORDS)
+def test_multiple_sandboxes_with_dependencies(vitrine: Program, tmp_path: Path, way: str) -> None:
     """Three servers live at once with what --deps names, on one cache that is empty at first."""
     projects = ("six", "idna", "msgpack")
     code = f"from importlib.util import find_spec\n[n for n in {projects} if find_spec(n)]"
 
     async def talk(name: str, meeting: asyncio.Barrier) -> Any:
-        async with Client(server_of(vitrine, ["--deps", name], tmp_path)) as client:
+        async with Client(servers[name], mode=era_of(way)) as client:
             await meeting.wait()
             result = await client.call_tool("run_python_code", {"python_code": code})
             await meeting.wait()
@@ -438,14 +478,19 @@ def test_multiple_sandboxes_with_dependencies(vitrine: Program, tmp_path: Path) 
         meeting = asyncio.Barrier(len(projects))
         return await asyncio.gather(*(talk(name, meeting) for name in projects))
 
-    results = asyncio.run(asyncio.wait_for(talk_all(), INSTALL_SECONDS_MAX))
+    with contextlib.ExitStack() as stack:
+        servers = {
+            name: stack.enter_context(server_of(vitrine, way, ["--deps", name], tmp_path))
+            for name in projects
+        }
+        results = asyncio.run(asyncio.wait_for(talk_all(), INSTALL_SECONDS_MAX))
     assert [result["return_value"] for result in results] == [[name] for name in projects]
     names = [[package["name"] for package in result["dependencies"]] for result in results]
     assert names == [[name] for name in projects]
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_print_handler(vitrine: Program, mode: str) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_print_handler(vitrine: Program, way: str) -> None:
     """Printed lines come as log messages while the code runs, once the client has set a level."""
     logs: list[tuple[str, Any]] = []
 
@@ -453,13 +498,14 @@ def test_print_handler(vitrine: Program, mode: str) -> None:
         logs.append((params.level, params.data))
 
     async def check(client: Client) -> None:
-        if mode == "legacy":
+        if era_of(way) == "legacy":
             await client.set_logging_level("debug")
         code = "import sys\nprint('hello', 123)\nprint('careful', file=sys.stderr)"
         await client.call_tool("run_python_code", {"python_code": code})
 
-    with_client(vitrine, mode, check, logging_callback=keep, log_level="debug")
-    assert logs == [("info", "hello 123"), ("warning", "careful")]
+    with_client(vitrine, way, check, logging_callback=keep, log_level="debug")
+    expected = [("info", "hello 123"), ("warning", "careful")]
+    assert logs == (expected if remembers(way) else [])
 
 
 def test_print_handler_is_silent_by_default(vitrine: Program) -> None:
@@ -471,12 +517,13 @@ def test_print_handler_is_silent_by_default(vitrine: Program) -> None:
     async def check(client: Client) -> None:
         await client.call_tool("run_python_code", {"python_code": "print(1)"})
 
-    for mode in MODES:
-        with_client(vitrine, mode, check, logging_callback=keep)
+    for way in WAYS:
+        with_client(vitrine, way, check, logging_callback=keep)
     assert logs == []
 
 
-def test_disallow_networking(vitrine: Program) -> None:
+@pytest.mark.parametrize("way", WORDS)
+def test_disallow_networking(vitrine: Program, way: str) -> None:
     code = "import socket\nsocket.create_connection(('127.0.0.1', 80), timeout=5)"
 
     async def check(client: Client) -> None:
@@ -484,10 +531,11 @@ def test_disallow_networking(vitrine: Program) -> None:
         assert result.is_error
         assert result.structured_content["status"] == "run-error"
 
-    with_client(vitrine, "auto", check)
+    with_client(vitrine, way, check)
 
 
-def test_disallow_networking_with_a_package(vitrine: Program, cache: Path) -> None:
+@pytest.mark.parametrize("way", WORDS)
+def test_disallow_networking_with_a_package(vitrine: Program, cache: Path, way: str) -> None:
     code = (
         "import httpx\nasync with httpx.AsyncClient() as client:\n"
         "    await client.get('http://localhost')"
@@ -499,7 +547,7 @@ def test_disallow_networking_with_a_package(vitrine: Program, cache: Path) -> No
         assert result.structured_content["status"] == "run-error"
         assert result.structured_content["error"]["type"] == "httpx.ConnectError"
 
-    with_client(vitrine, "auto", check, cache=cache)
+    with_client(vitrine, way, check, cache=cache)
 
 
 def test_cli_version(vitrine: Program) -> None:
