@@ -9,15 +9,15 @@ from contextlib import suppress
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from driver import Program
+from driver import Program, is_sanitized
 from http_server import HttpServer
 from raw_http import RawClient
 from target import descriptors, status_of, wait_until
 
 SPARE_MAX = 4  # descriptors of a spare cell
 MIB = 1 << 20
-# What allocators and the pages of a busy server may keep.
-GROWTH_BYTES_MAX = 64 * MIB
+# What allocators and the pages of a busy server may keep; sanitizers keep much for themselves.
+GROWTH_BYTES_MAX = (2048 if is_sanitized() else 64) * MIB
 
 
 class HttpTarget:
