@@ -214,6 +214,7 @@
 #define LIMIT_HTTP_HELD_BYTES_MAX             (512 * MIB) /* bodies and what waits, of all connections */
 #define LIMIT_HTTP_CONGESTED_BYTES            (1 * MIB) /* waiting for one client: streams should pause */
 #define LIMIT_HTTP_WAITING_BYTES_MAX          (64 * MIB) /* the same: a stream is given up */
+#define LIMIT_HTTP_CONTROL_BYTES_MAX          (64 * KIB) /* of TLS itself, waiting for one client */
 #define LIMIT_HTTP_LINGER_MS                  2000ULL    /* for a client to read its last answer */
 #define LIMIT_HTTP_DROPPED_BYTES_MAX          (16 * MIB) /* that nobody wants, from one connection */
 #define LIMIT_HTTP_CLOSE_MS                   1000ULL /* for complete answers, when the server closes */

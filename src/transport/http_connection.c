@@ -39,15 +39,59 @@ static void write_peer(const struct sockaddr_storage *peer, char *out, size_t si
     }
 }
 
+/* FNV-1a. Who fills one bucket on purpose makes it as slow as no buckets at all, which is a
+ * thousand comparisons. */
+static size_t bucket_of(const struct http_client *client)
+{
+    uint32_t sum = 2166136261U;
+    for (unsigned i = 0; i < sizeof client->key; i++) {
+        sum = (sum ^ client->key[i]) * 16777619U;
+    }
+    return sum % HTTP_BUCKETS;
+}
+
 bool http_client_is_full(const struct http_server *server, const struct sockaddr_storage *peer)
 {
     struct http_client client = client_of(peer);
     unsigned count = 0;
-    for (const struct http_connection *connection = server->connections; connection != NULL;
-         connection = connection->next) {
+    for (const struct http_connection *connection = server->clients[bucket_of(&client)];
+         connection != NULL; connection = connection->next_client) {
         count += memcmp(&connection->client, &client, sizeof client) == 0;
     }
     return count >= server->config.client_connections_max;
+}
+
+static void enlist(struct http_connection *connection)
+{
+    struct http_server *server = connection->server;
+    struct http_connection **bucket = &server->clients[bucket_of(&connection->client)];
+    connection->next_client = *bucket;
+    *bucket = connection;
+    connection->next = server->connections;
+    if (connection->next != NULL) {
+        connection->next->previous = connection;
+    }
+    server->connections = connection;
+    server->counts.open_connections++;
+}
+
+static void delist(struct http_connection *connection)
+{
+    struct http_server *server = connection->server;
+    struct http_connection **link = &server->clients[bucket_of(&connection->client)];
+    while (*link != connection) {
+        link = &(*link)->next_client;
+    }
+    *link = connection->next_client;
+    if (connection->previous != NULL) {
+        connection->previous->next = connection->next;
+    } else {
+        server->connections = connection->next;
+    }
+    if (connection->next != NULL) {
+        connection->next->previous = connection->previous;
+    }
+    server->counts.open_connections--;
 }
 
 /* Ending. */
@@ -66,15 +110,7 @@ static void on_handle_closed(uv_handle_t *handle)
         return;
     }
     assert(connection->writes == 0);
-    if (connection->previous != NULL) {
-        connection->previous->next = connection->next;
-    } else {
-        server->connections = connection->next;
-    }
-    if (connection->next != NULL) {
-        connection->next->previous = connection->previous;
-    }
-    server->counts.open_connections--;
+    delist(connection);
     forget_memory(connection);
     http_reader_free(&connection->reader);
     buf_free(&connection->pending);
@@ -139,7 +175,6 @@ static void linger(struct http_connection *connection)
         return;
     }
     connection->phase = HTTP_PHASE_LINGERING;
-    buf_free(&connection->pending);
     uv_shutdown(&connection->shutdown, (uv_stream_t *)&connection->tcp, on_shutdown);
     http_connection_set_deadline(connection, LIMIT_HTTP_LINGER_MS);
 }
@@ -408,7 +443,12 @@ static void take_cipher(struct http_connection *connection, const char *bytes, s
         return;
     }
     if (connection->phase != HTTP_PHASE_LINGERING) {
-        http_send_cipher(connection);
+        size_t sent = http_send_cipher(connection);
+        bool waits = http_waiting_bytes(connection) > 0;
+        connection->control_bytes = waits ? connection->control_bytes + sent : 0;
+    }
+    if (connection->control_bytes > LIMIT_HTTP_CONTROL_BYTES_MAX) {
+        result = TLS_READ_FAILED;
     }
     if (result == TLS_READ_FAILED) {
         connection->server->counts.refused[HTTP_REFUSED_TLS]++;
@@ -440,9 +480,9 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *bytes)
 static void take_pending(struct http_connection *connection)
 {
     struct buf *pending = &connection->pending;
-    if (pending->len > connection->pending_at) {
-        connection->pending_at += take(connection, pending->base + connection->pending_at,
-                                       pending->len - connection->pending_at);
+    size_t at = connection->pending_at;
+    if (at < pending->len) {
+        connection->pending_at = at + take(connection, pending->base + at, pending->len - at);
     }
     if (connection->pending_at == pending->len) {
         connection->pending_at = 0;
@@ -502,7 +542,6 @@ void http_connection_open(struct http_server *server, int fd, const struct socka
     }
     *connection = (struct http_connection){
         .server = server,
-        .next = server->connections,
         .client = client_of(peer),
         .phase = HTTP_PHASE_HEAD,
         .open_handles = 3,
@@ -512,11 +551,7 @@ void http_connection_open(struct http_server *server, int fd, const struct socka
     http_reader_init(&connection->reader, server->config.head_bytes_max,
                      server->config.body_bytes_max);
     buf_init(&connection->pending, LIMIT_HTTP_PIPELINE_BYTES_MAX);
-    if (connection->next != NULL) {
-        connection->next->previous = connection;
-    }
-    server->connections = connection;
-    server->counts.open_connections++;
+    enlist(connection);
     uv_timer_init(server->loop, &connection->deadline);
     uv_timer_init(server->loop, &connection->soon);
     uv_tcp_init(server->loop, &connection->tcp);

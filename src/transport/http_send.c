@@ -145,17 +145,20 @@ static bool is_writable(const struct http_connection *connection)
            connection->phase != HTTP_PHASE_LINGERING;
 }
 
-void http_send_cipher(struct http_connection *connection)
+size_t http_send_cipher(struct http_connection *connection)
 {
     static const struct span nothing = {"", 0};
     struct buf cipher;
+    size_t len = 0;
     buf_init(&cipher, SIZE_MAX / 2);
     if (!is_writable(connection) || tls_move_cipher(connection->tls, &cipher) != 0) {
         buf_free(&cipher);
         http_connection_break(connection);
     } else if (cipher.len > 0) {
+        len = cipher.len;
         hand_over(connection, nothing, &cipher, nothing);
     }
+    return len;
 }
 
 void http_send(struct http_connection *connection, struct span before, struct buf *body,

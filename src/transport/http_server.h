@@ -14,7 +14,7 @@
 #include "transport/http_reader.h"
 #include "transport/tls.h"
 
-enum { HTTP_CHUNK_BYTES = 64 * 1024 };
+enum { HTTP_CHUNK_BYTES = 64 * 1024, HTTP_BUCKETS = 256 };
 
 enum http_phase {
     HTTP_PHASE_IDLE, /* between requests */
@@ -47,6 +47,7 @@ struct http_connection {
     struct http_server *server;
     struct http_connection *previous;
     struct http_connection *next;
+    struct http_connection *next_client; /* in the same bucket */
     struct http_client client;
     char peer[INET6_ADDRSTRLEN];
     enum http_phase phase;
@@ -66,9 +67,10 @@ struct http_connection {
     bool has_ended;   /* the client sends no more */
     bool is_reset;    /* nothing is to stay in the kernel */
     size_t dropped_bytes;
-    unsigned writes;     /* under way */
-    uint64_t sent_bytes; /* handed to libuv, as they go over the wire */
-    uint64_t stall_goal; /* so many the client must have acknowledged at the next deadline */
+    size_t control_bytes; /* of what waits, what TLS has to say of itself */
+    unsigned writes;      /* under way */
+    uint64_t sent_bytes;  /* handed to libuv, as they go over the wire */
+    uint64_t stall_goal;  /* so many the client must have acknowledged at the next deadline */
 };
 
 struct http_listener {
@@ -92,6 +94,7 @@ struct http_server {
     bool is_closing;
     unsigned open_handles; /* listeners and pause */
     struct http_connection *connections;
+    struct http_connection *clients[HTTP_BUCKETS]; /* the same, by address */
     struct http_counts counts;
     void (*closed)(void *context);
     void *closed_context;
@@ -129,7 +132,8 @@ void http_connection_drain(struct http_connection *connection);
 /* Takes the contents of `body` (may be NULL); copies `before`; `after` is static. */
 void http_send(struct http_connection *connection, struct span before, struct buf *body,
                struct span after);
-void http_send_cipher(struct http_connection *connection); /* what TLS has to say */
+/* What TLS has to say; how many bytes that was. */
+size_t http_send_cipher(struct http_connection *connection);
 size_t http_waiting_bytes(const struct http_connection *connection);
 /* Bytes that the client's side has acknowledged. */
 uint64_t http_taken_bytes(const struct http_connection *connection);

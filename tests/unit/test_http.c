@@ -1,4 +1,5 @@
 /* The HTTP server over real sockets: answers, streams, clients that go, caps, ends. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -16,6 +17,7 @@
 
 #include "base/limits.h"
 #include "http_fixture.h"
+#include "transport/http_server.h"
 
 #define GET "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -375,6 +377,66 @@ static void connections_have_caps(void **state)
     host_close();
 }
 
+static struct sockaddr_storage peer_of(const char *address)
+{
+    struct sockaddr_storage peer = {.ss_family = AF_INET6};
+    if (strchr(address, ':') == NULL) {
+        peer.ss_family = AF_INET;
+        assert_int_equal(inet_pton(AF_INET, address, &((struct sockaddr_in *)&peer)->sin_addr), 1);
+    } else {
+        assert_int_equal(inet_pton(AF_INET6, address, &((struct sockaddr_in6 *)&peer)->sin6_addr),
+                         1);
+    }
+    return peer;
+}
+
+static bool is_full(const char *address)
+{
+    struct sockaddr_storage peer = peer_of(address);
+    return http_client_is_full(host.server, &peer);
+}
+
+/* Gives the server a connection as if it came from there. */
+static void pretend(const char *address)
+{
+    struct sockaddr_storage peer = peer_of(address);
+    int pair[2];
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof here;
+    assert_int_equal(bind(listener, (struct sockaddr *)&here, len), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&here, &len), 0);
+    pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(pair[0], (struct sockaddr *)&here, len), 0);
+    pair[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    assert_true(pair[1] >= 0);
+    http_connection_open(host.server, pair[1], &peer);
+    close(pair[0]);
+    close(listener);
+}
+
+/* IPv4 by its address, however it comes; IPv6 by what one customer gets. */
+static void a_client_is_an_address_or_a_network(void **state)
+{
+    const struct http_config caps = {.client_connections_max = 1};
+    (void)state;
+    host_open(&caps);
+    pretend("192.0.2.1");
+    pretend("2001:db8:0:1::1");
+    pretend("::ffff:192.0.2.3");
+    assert_true(is_full("192.0.2.1"));
+    assert_true(is_full("::ffff:192.0.2.1"));
+    assert_false(is_full("192.0.2.2"));
+    assert_true(is_full("192.0.2.3"));
+    assert_true(is_full("2001:db8:0:1:ffff::2"));
+    assert_false(is_full("2001:db8:0:2::1"));
+    host_until_connections(0);
+    assert_false(is_full("192.0.2.1"));
+    assert_false(is_full("2001:db8:0:1::1"));
+    host_close();
+}
+
 /* A system that has no descriptors: nothing spins, and connections wait until there are some. */
 static void a_lack_of_descriptors_is_waited_for(void **state)
 {
@@ -528,6 +590,7 @@ int main(void)
         cmocka_unit_test(who_pipelines_too_much_is_served_once),
         cmocka_unit_test(half_a_close_lets_an_answer_through),
         cmocka_unit_test(connections_have_caps),
+        cmocka_unit_test(a_client_is_an_address_or_a_network),
         cmocka_unit_test(a_lack_of_descriptors_is_waited_for),
         cmocka_unit_test(a_server_drains),
         cmocka_unit_test(closing_ends_all),
