@@ -78,7 +78,7 @@ static int guest_open(struct job *job, struct err *err)
 static int state_restore(struct job *job, struct err *err)
 {
     const struct flow_pieces flow = {job, piece_read};
-    const struct guest_state_room room = {GIB, LIMIT_FILE_COUNT_DEFAULT};
+    const struct guest_state_room room = {UINT64_MAX, GIB, LIMIT_FILE_COUNT_DEFAULT};
     job->file = open(job->restore, O_RDONLY | O_CLOEXEC);
     if (job->file < 0) {
         return err_system(err, "open %s", job->restore);

@@ -343,6 +343,9 @@
 
 /* The state of a guest that has run (src/guest/durable.c). */
 #define LIMIT_STATE_RECORD_BYTES_MAX (256 * MIB) /* all but linear memory and contents of files */
+#define LIMIT_STATE_MS               120000ULL   /* to save or restore one */
+#define LIMIT_STATE_ABOUT_BYTES_MAX  (64 * KIB)  /* what a file says of the state in it */
+#define LIMIT_STATE_FILE_BYTES_MAX   (16 * GIB)
 #define LIMIT_STATE_INODES_MAX       2000000U
 #define LIMIT_STATE_PIECE_BYTES      (128 * KIB) /* of what is packed, at a time */
 /* vitrine repl (src/repl). */

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "cell/outlet.h"
+#include "cell/state.h"
 #include "wire/wire.h"
 
 enum {
@@ -31,6 +32,7 @@ struct allowance {
     uint64_t memory_bytes;
     uint64_t output_bytes;
     uint64_t file_bytes;
+    uint64_t file_count;
     uint32_t may_fetch;
     bool tells_files;
     uint64_t made_bytes;
@@ -66,18 +68,16 @@ static void signals_open(void)
 /* ---- The request ----------------------------------------------------------------------------- */
 
 /*
- * Waits for the request. 1 and its record, which borrows `in`; 0 when the pool has closed its end,
- * as it does with a spare cell that it does not need; -1 on anything else.
+ * Waits for what the pool wants. 1 and its frame, which borrows `in`; 0 when the pool has closed
+ * its end, as it does with a spare cell that it does not need; -1 on anything else.
  */
-static int request_read(struct buf *in, struct span *record)
+static int request_read(struct buf *in, struct wire_frame *frame)
 {
     for (;;) {
-        struct wire_frame frame;
         size_t frame_bytes;
-        int taken = wire_take(buf_span(in), WIRE_TO_CELL, &frame, &frame_bytes, NULL);
+        int taken = wire_take(buf_span(in), WIRE_TO_CELL, frame, &frame_bytes, NULL);
         if (taken > 0) {
-            *record = frame.payload;
-            return frame.type == WIRE_REQUEST && frame_bytes == in->len ? 1 : -1;
+            return frame_bytes == in->len || frame->type == WIRE_RESTORE ? 1 : -1;
         }
         if (taken < 0 || buf_reserve(in, REQUEST_CHUNK_BYTES) != 0) {
             return -1;
@@ -102,6 +102,7 @@ static int allowance_read(struct span record, struct allowance *out)
         .memory_bytes = LIMIT_MEMORY_BYTES_DEFAULT,
         .output_bytes = LIMIT_OUTPUT_BYTES_DEFAULT,
         .file_bytes = LIMIT_FILE_BYTES_DEFAULT,
+        .file_count = LIMIT_FILE_COUNT_DEFAULT,
     };
     struct wire_field field;
     int more;
@@ -117,6 +118,7 @@ static int allowance_read(struct span record, struct allowance *out)
             result = wire_get_u64(field.value, &out->output_bytes);
             break;
         case WIRE_REQUEST_FILE_BYTES: result = wire_get_u64(field.value, &out->file_bytes); break;
+        case WIRE_REQUEST_FILE_COUNT: result = wire_get_u64(field.value, &out->file_count); break;
         case WIRE_REQUEST_MADE_BYTES:
             out->tells_files = true;
             result = wire_get_u64(field.value, &out->made_bytes);
@@ -313,18 +315,22 @@ static void rehearse(const struct life *life)
     }
 }
 
-/* The request, from the socket. Ends the process when there is none. */
-static struct span request_take(struct buf *in, struct allowance *allowance)
+/* The request, from the socket. Ends the process when there is none. A session's cell may be asked
+ * for its state, and one that has none yet be given one. */
+static struct wire_frame request_take(struct buf *in, struct allowance *allowance, bool stays)
 {
-    struct span record;
-    int got = request_read(in, &record);
+    struct wire_frame frame;
+    int got = request_read(in, &frame);
     if (got == 0) {
         _exit(0);
     }
-    if (got < 0 || allowance_read(record, allowance) != 0) {
+    if (got < 0 ||
+        !(frame.type == WIRE_REQUEST ||
+          (stays && (frame.type == WIRE_SAVE || frame.type == WIRE_RESTORE))) ||
+        allowance_read(frame.payload, allowance) != 0) {
         _exit(STATUS_BAD_REQUEST);
     }
-    return record;
+    return frame;
 }
 
 /* CPU time is counted from the start of the process; each request has its own. The first one says
@@ -342,6 +348,37 @@ static int limits_lower(struct jail_limits *ceilings, const struct allowance *al
     return jail_lower_limits(ceilings, &wanted);
 }
 
+/* For saving, which is bounded by what there is to be saved. */
+static int limits_keep(const struct jail_limits *ceilings)
+{
+    const struct jail_limits wanted = {
+        .data_bytes = ceilings->data_bytes,
+        .cpu_s = cpu_us() / 1000000 + LIMIT_STATE_MS / 1000,
+    };
+    return jail_set_limits(ceilings, &wanted);
+}
+
+/* Whether the cell takes another one afterwards. */
+static bool frame_serve(const struct life *life, const struct wire_frame *frame,
+                        const struct allowance *allowance, struct buf *in, bool stays)
+{
+    if (frame->type == WIRE_SAVE) {
+        return state_save(life->guest) == 0;
+    }
+    if (frame->type == WIRE_RESTORE) {
+        const struct guest_state_room room = {
+            .memory_bytes_max = allowance->memory_bytes,
+            .file_bytes_max = allowance->file_bytes,
+            .file_count_max = allowance->file_count,
+        };
+        buf_consume(in, WIRE_HEADER_BYTES + frame->payload.len);
+        return state_restore(life->guest, &room, in) == 0;
+    }
+    const uint32_t reason = request_run(life, frame->payload, allowance, stays);
+    return stays &&
+           (reason == WIRE_END_RETURNED || reason == WIRE_END_LIMIT || reason == WIRE_END_REFUSED);
+}
+
 _Noreturn static void requests_serve(const struct life *life, struct jail_limits *ceilings,
                                      bool stays)
 {
@@ -351,22 +388,23 @@ _Noreturn static void requests_serve(const struct life *life, struct jail_limits
         /* A spare cell has time; its first page faults are taken before the request comes. */
         memset(in.base, 0, REQUEST_TOUCHED_BYTES);
     }
-    uint32_t reason;
+    bool goes_on = false;
     do {
         struct allowance allowance;
-        struct span record = request_take(&in, &allowance);
+        struct wire_frame frame = request_take(&in, &allowance, stays);
         size_t request_bytes = stays ? in.bytes_max : in.capacity;
         if (life->jail == CELL_JAIL_FULL &&
-            limits_lower(ceilings, &allowance, request_bytes, stays) != 0) {
+            (frame.type == WIRE_SAVE
+                 ? limits_keep(ceilings)
+                 : limits_lower(ceilings, &allowance, request_bytes, stays)) != 0) {
             _exit(STATUS_NOT_JAILED);
         }
-        reason = request_run(life, record, &allowance, stays);
+        goes_on = frame_serve(life, &frame, &allowance, &in, stays);
         if (in.capacity > 2 * REQUEST_CHUNK_BYTES) {
             buf_free(&in); /* one large request is no reason to keep room for the next */
         }
         buf_clear(&in);
-    } while (stays && (reason == WIRE_END_RETURNED || reason == WIRE_END_LIMIT ||
-                       reason == WIRE_END_REFUSED));
+    } while (goes_on);
     _exit(0);
 }
 

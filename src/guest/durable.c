@@ -362,6 +362,9 @@ int guest_state_read(struct guest *guest, const struct flow_pieces *in,
                      const struct guest_state_room *room, struct err *err)
 {
     struct packed_in *packed = NULL;
+    if (room->memory_bytes_max < guest->memory_bytes_max) {
+        guest->memory_bytes_max = room->memory_bytes_max;
+    }
     const struct vfs_quota quota = {.bytes_max = room->file_bytes_max,
                                     .count_max = room->file_count_max,
                                     .open_files_max = LIMIT_OPEN_FILES_MAX};

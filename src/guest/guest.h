@@ -142,8 +142,9 @@ void guest_interrupt(struct guest *guest);
  */
 int guest_state_write(struct guest *guest, const struct flow_out *out, struct err *err);
 
-/* What a guest may have that comes out of a state; its memory is bounded by guest_config. */
+/* What a guest may have that comes out of a state. */
 struct guest_state_room {
+    uint64_t memory_bytes_max; /* and never more than guest_config says */
     uint64_t file_bytes_max;
     uint64_t file_count_max;
 };

@@ -13,6 +13,7 @@
 #include "pool/made.h"
 #include "pool/run.h"
 #include "pool/state.h"
+#include "pool/transfer.h"
 
 /* A result may be larger than its value by its error texts. */
 #define RESULT_EXTRA_BYTES (LIMIT_RESULT_FRAME_BYTES_MAX - LIMIT_RESULT_BYTES_MAX)
@@ -154,6 +155,13 @@ static void kill_now(struct cell *cell)
         (void)cell_flush_commands(cell);
     }
     timer_set(cell, LIMIT_CELL_END_MS);
+}
+
+/* It is of no use to anybody. Its run ends when it is gone. */
+static void give_up(struct cell *cell)
+{
+    cell->is_interrupted = true;
+    kill_now(cell);
 }
 
 /* ---- The end of a run ------------------------------------------------------------------------ */
@@ -361,10 +369,26 @@ static void file_take(struct cell *cell, const struct wire_frame *frame)
     }
 }
 
+static void state_take(struct cell *cell, const struct wire_frame *frame, size_t bytes_after)
+{
+    bool is_over;
+    const char *mistake = transfer_take(cell->run, frame, &is_over);
+    if (mistake == NULL && is_over && bytes_after > 0) {
+        mistake = "more after its end";
+    }
+    if (mistake != NULL) {
+        violation(cell, mistake);
+    } else if (is_over) {
+        conclude(cell, &(struct run_end){0});
+    }
+}
+
 /* `bytes_after` have arrived behind this frame. */
 static void frame_take(struct cell *cell, const struct wire_frame *frame, size_t bytes_after)
 {
-    if (cell->run->is_fetching || cell->run->down.len > 0) {
+    if (cell->run->transfer != NULL) {
+        state_take(cell, frame, bytes_after);
+    } else if (cell->run->is_fetching || cell->run->down.len > 0) {
         violation(cell, "something when it was to listen");
     } else if (made_is_open(cell->run) != (frame->type == WIRE_FILE_DATA)) {
         violation(cell, "bytes of a file where there is none, or something else in one");
@@ -380,6 +404,8 @@ static void frame_take(struct cell *cell, const struct wire_frame *frame, size_t
         display_take(cell, frame->payload);
     } else if (frame->type == WIRE_RESULT) {
         result_take(cell, frame->payload);
+    } else if (frame->type != WIRE_END) {
+        violation(cell, "a state when it was to run a program");
     } else if (bytes_after > 0) {
         violation(cell, "more after its end");
     } else {
@@ -474,12 +500,15 @@ static int down_send(struct cell *cell)
         return -1;
     }
     run->down_sent_bytes += n > 0 ? (size_t)n : 0;
-    if (run->down_sent_bytes < run->down.len) {
-        return uv_poll_start(&cell->poll, UV_READABLE | UV_WRITABLE, on_socket);
+    if (run->down_sent_bytes == run->down.len) {
+        buf_free(&run->down);
+        run->down_sent_bytes = 0;
+        if (run->transfer != NULL && transfer_refill(run) != 0) {
+            give_up(cell);
+        }
     }
-    buf_free(&run->down);
-    run->down_sent_bytes = 0;
-    return 0;
+    return run->down.len == 0 ? 0
+                              : uv_poll_start(&cell->poll, UV_READABLE | UV_WRITABLE, on_socket);
 }
 
 /* A cell that is gone is found by reading, which also finds what it said before. */
@@ -586,6 +615,9 @@ static void on_timer(uv_timer_t *timer)
                             2);
     } else if (cell->state != CELL_RUNNING || cell->is_interrupted) {
         kill_now(cell);
+    } else if (cell->run->transfer != NULL) {
+        cell->run->is_out_of_time = true;
+        give_up(cell);
     } else {
         cell->run->is_out_of_time = true;
         interrupt(cell);

@@ -455,29 +455,48 @@ static int environment_choose(struct pool_run *run, const struct run_request *re
     return run->environment == NULL ? -1 : 0;
 }
 
-int pool_run(struct pool *pool, const struct run_request *asked, const struct run_events *events,
-             struct pool_run **out, struct err *err)
+/* Starts or queues it; frees it when it cannot be taken. */
+static int start(struct pool *pool, struct pool_run *run, const struct run_request *request,
+                 struct err *err)
 {
-    struct pool_run *run;
-    struct run_request request = *asked;
-    assert(!request.may_fetch || events->fetch != NULL);
-    if (pool_check(pool, err) != 0 || session_apply(&request, err) != 0 ||
-        run_new(pool, &request, events, &run, err) != 0) {
-        return -1;
-    }
-    if (environment_choose(run, &request, err) != 0 ||
-        queue_join(&pool->queue, run, request.client, err) != 0 || admit(pool, run, err) != 0 ||
+    if (environment_choose(run, request, err) != 0 ||
+        queue_join(&pool->queue, run, request->client, err) != 0 || admit(pool, run, err) != 0 ||
         (!has_cell(run) && environment_want(run->environment, err) != 0)) {
         run_free(run);
         return -1;
     }
-    *out = run;
     run->environment->run_count++;
     pool->run_count++;
     spares_demand_note(&run->environment->demand, run->queued_us, run->environment->run_count);
     queue_put(&pool->queue, run);
     dispatch(pool);
     return 0;
+}
+
+int pool_run(struct pool *pool, const struct run_request *asked, const struct run_events *events,
+             struct pool_run **out, struct err *err)
+{
+    struct run_request request = *asked;
+    assert(!request.may_fetch || events->fetch != NULL);
+    return pool_check(pool, err) != 0 || session_apply(&request, err) != 0 ||
+                   run_new(pool, &request, events, out, err) != 0
+               ? -1
+               : start(pool, *out, &request, err);
+}
+
+int pool_run_transfer(struct pool *pool, const struct run_request *asked,
+                      const struct run_events *events, struct transfer *transfer, struct span frame,
+                      struct err *err)
+{
+    struct pool_run *run;
+    struct run_request request = *asked;
+    if (pool_check(pool, err) != 0 || session_apply(&request, err) != 0) {
+        free(transfer);
+        return -1;
+    }
+    return run_new_transfer(pool, &request, events, transfer, frame, &run, err) != 0
+               ? -1
+               : start(pool, run, &request, err);
 }
 
 int pool_warm(struct pool *pool, const struct pool_environment *wanted, struct err *err)

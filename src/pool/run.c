@@ -7,12 +7,13 @@
 #include "pool/report.h"
 #include "pool/request.h"
 
-int run_new(struct pool *pool, const struct run_request *request, const struct run_events *events,
-            struct pool_run **out, struct err *err)
+static struct pool_run *make(struct pool *pool, const struct run_request *request,
+                             const struct run_events *events, struct err *err)
 {
     struct pool_run *run = calloc(1, sizeof *run);
     if (run == NULL) {
-        return err_set(err, ERR_MEMORY, "no memory for a run");
+        err_set(err, ERR_MEMORY, "no memory for a run");
+        return NULL;
     }
     run->pool = pool;
     run->events = *events;
@@ -26,14 +27,49 @@ int run_new(struct pool *pool, const struct run_request *request, const struct r
     buf_init(&run->down, WIRE_HEADER_BYTES + LIMIT_REQUEST_FRAME_BYTES_MAX);
     buf_init(&run->result, LIMIT_RESULT_FRAME_BYTES_MAX);
     buf_init(&run->made.name, 3 * LIMIT_PATH_BYTES_MAX);
-    if (request_encode(request, pool->memory_bytes_max, &run->down, err) != 0) {
-        run_free(run);
-        return -1;
-    }
+    return run;
+}
+
+/* What it sends first is there. */
+static void complete(struct pool_run *run)
+{
     if (run->session != NULL) {
         session_run_joins(run->session);
     }
     run->request_bytes = run->down.len;
+}
+
+int run_new(struct pool *pool, const struct run_request *request, const struct run_events *events,
+            struct pool_run **out, struct err *err)
+{
+    struct pool_run *run = make(pool, request, events, err);
+    if (run == NULL) {
+        return -1;
+    }
+    if (request_encode(request, pool->memory_bytes_max, &run->down, err) != 0) {
+        run_free(run);
+        return -1;
+    }
+    complete(run);
+    *out = run;
+    return 0;
+}
+
+int run_new_transfer(struct pool *pool, const struct run_request *request,
+                     const struct run_events *events, struct transfer *transfer, struct span frame,
+                     struct pool_run **out, struct err *err)
+{
+    struct pool_run *run = make(pool, request, events, err);
+    if (run == NULL) {
+        free(transfer);
+        return -1;
+    }
+    run->transfer = transfer;
+    if (buf_append(&run->down, frame.base, frame.len) != 0) {
+        run_free(run);
+        return err_set(err, ERR_MEMORY, "no memory for a run");
+    }
+    complete(run);
     *out = run;
     return 0;
 }
@@ -48,6 +84,7 @@ void run_free(struct pool_run *run)
     buf_free(&run->result);
     buf_free(&run->made.name);
     buf_free(&run->made.content);
+    free(run->transfer);
     free(run);
 }
 

@@ -7,6 +7,10 @@
 /* Copies the request. */
 int run_new(struct pool *pool, const struct run_request *request, const struct run_events *events,
             struct pool_run **out, struct err *err);
+/* The same for a state: `frame` is what is sent first. Takes the transfer, also when it fails. */
+int run_new_transfer(struct pool *pool, const struct run_request *request,
+                     const struct run_events *events, struct transfer *transfer, struct span frame,
+                     struct pool_run **out, struct err *err);
 void run_free(struct pool_run *run);
 
 /* How it ended, beyond what the run knows itself. All of it may be absent. */

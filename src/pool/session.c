@@ -10,6 +10,7 @@
 #include "pool/report.h"
 #include "pool/run.h"
 #include "pool/state.h"
+#include "pool/transfer.h"
 
 static void on_timer(uv_timer_t *timer);
 
@@ -83,10 +84,32 @@ struct cell *session_cell(const struct pool_session *session, struct environment
                                  : cell_new_session(session->pool, environment->zygote);
 }
 
+/* The same for a state on its way. A cell that could not become the session's ends; the session is
+ * as new then. */
+static bool transfer_keeps_cell(struct pool_session *session, const struct transfer *transfer,
+                                bool *is_over)
+{
+    const struct cell *cell = session->cell;
+    const enum transfer_end end =
+        cell->is_gone || cell->is_killed ? TRANSFER_BROKEN : transfer_end(transfer);
+    const bool is_restore = transfer_is_restore(transfer);
+    session->run = NULL;
+    *is_over = end == TRANSFER_BROKEN && !is_restore;
+    if (end == TRANSFER_DONE || (end == TRANSFER_REFUSED && !is_restore)) {
+        session->has_state = true;
+        return true;
+    }
+    detach(session);
+    return false;
+}
+
 bool session_keeps_cell(struct pool_session *session, const struct pool_run *run,
                         const struct run_end *how, bool *is_over)
 {
     const struct cell *cell = session->cell;
+    if (run->transfer != NULL) {
+        return transfer_keeps_cell(session, run->transfer, is_over);
+    }
     struct end_facts end;
     const bool goes_on = how->end != NULL && outcome_end_read(*how->end, &end) == 0 &&
                          !cell->is_gone && !cell->is_killed;

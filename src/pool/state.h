@@ -54,12 +54,15 @@ struct made_file {
  *
  * A cell that says anything when it is not its turn breaks the protocol.
  */
+struct transfer;
+
 struct pool_run {
     TAILQ_ENTRY(pool_run) link; /* in the queue, or in the list of those that end next */
     struct pool *pool;
     struct environment *environment;
     struct client *client;
     struct pool_session *session; /* NULL: it has a cell for itself */
+    struct transfer *transfer;    /* NULL: it is a program; else the session's state (transfer.h) */
     struct cell *cell;            /* NULL before it is sent */
     struct run_events events;
     struct run_limits limits;
@@ -439,6 +442,12 @@ struct pool {
 
 /* Whether it takes anything new. */
 int pool_check(const struct pool *pool, struct err *err);
+
+/* A run of a session's that sends a frame instead of a program. Takes the transfer, also when it
+ * fails; of the events only `done` is called. */
+int pool_run_transfer(struct pool *pool, const struct run_request *asked,
+                      const struct run_events *events, struct transfer *transfer, struct span frame,
+                      struct err *err);
 
 /* What of a session's runs waits is refused, or cancelled; the latter goes for the one that runs
  * too. */

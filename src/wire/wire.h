@@ -33,7 +33,11 @@ enum wire_type {
     /* pool -> cell, on the cell socket */
     WIRE_REQUEST = 1, /* record of enum wire_request_field */
     WIRE_FETCHED =
-        2, /* the answer to a FETCH: u32 enum wire_fetch_status, then the bytes or text */
+        2,         /* the answer to a FETCH: u32 enum wire_fetch_status, then the bytes or text */
+    WIRE_SAVE = 3, /* empty; to a session's cell between two requests: STATE follows */
+    WIRE_RESTORE = 4,    /* record of enum wire_request_field, limits alone; the first one to a
+                            session's cell. STATE_PARTs follow, an empty one is the last */
+    WIRE_STATE_PART = 5, /* bytes of a state (guest/guest.h) */
     /* cell -> pool, on the cell socket */
     WIRE_STDOUT = 16, /* bytes as the guest wrote them */
     WIRE_STDERR = 17,
@@ -45,6 +49,8 @@ enum wire_type {
     WIRE_FILE = 22,    /* record of enum wire_file_field: a file that the program made or changed.
                           Only where the request asked for it, and behind RESULT */
     WIRE_FILE_DATA = 23, /* bytes of the file that was told last, in order, until all are there */
+    WIRE_STATE = 26,     /* bytes of the guest's state, after SAVE */
+    WIRE_STATE_END = 27, /* u32 enum err_code, then text: how saving or restoring went */
     /* pool -> zygote, on the control socket */
     WIRE_FORK = 32,         /* u32 cell number; one descriptor attached */
     WIRE_INTERRUPT = 33,    /* u32 cell number: KeyboardInterrupt in the guest */

@@ -63,6 +63,20 @@ class States:
             capture_output=True, text=True, timeout=SECONDS_MAX, check=False,
         )  # fmt: skip
 
+    def session(self, *steps: str) -> subprocess.CompletedProcess:
+        """A session of a pool, in a cell in its jail: see bench/session.c."""
+        return subprocess.run(
+            [self.build / "bench" / "bench-session", self.build / "vitrine-cell",
+             self.build / "guest", *steps],
+            capture_output=True, text=True, timeout=SECONDS_MAX, check=False,
+        )  # fmt: skip
+
+    def session_goes_well(self, *steps: str) -> list[float]:
+        """The same, without an error; how many milliseconds each step took."""
+        done = self.session(*steps)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
     def goes_well(self, environment: Path | None, *arguments: str) -> dict:
         """The same, without an error; what it measured."""
         done = self.guest(environment, *arguments)
@@ -162,3 +176,63 @@ def test_a_hundred_megabytes_take_less_than_two_seconds(
     back = [states.goes_well(pandas, "--restore", saved, "-c", check) for _ in range(3)]
     assert min(run["save_ms"] for run in made) < 2000
     assert min(run["restore_ms"] for run in back) < 2000
+
+
+def test_a_session_goes_on_in_another_server(states: States, numpy: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "saved"
+    inside = f"in={numpy}"
+    states.session_goes_well(inside, f"run={LIBRARY}", f"save={saved}", "run=assert x.sum() == 66")
+    states.session_goes_well(inside, f"restore={saved}", f"run={GOES_ON}", "run=view[0, 0] += 1",
+                             f"save={saved}")  # fmt: skip
+    states.session_goes_well(inside, f"restore={saved}", "run=assert view[0, 0] == 0")
+    assert saved.stat().st_mode & 0o077 == 0
+
+
+def test_a_session_moves_to_where_there_is_more(
+    states: States, numpy: Path, pandas: Path, tmp_path: Path
+) -> None:
+    saved = f"{tmp_path}/saved"
+    check = "run=assert x.sum() == 66; import pandas; assert pandas.DataFrame(x).shape == (3, 4)"
+    states.session_goes_well("run=y = [1]", f"save={saved}.base", f"in={numpy}", "new",
+                             f"restore={saved}.base", f"run={LIBRARY}", f"save={saved}.numpy",
+                             f"in={pandas}", "new", f"restore={saved}.numpy", check,
+                             "run=assert y == [1] and view.base is not None")  # fmt: skip
+
+
+def test_a_session_that_does_not_fit(
+    states: States, numpy: Path, pandas: Path, tmp_path: Path
+) -> None:
+    saved = tmp_path / "saved"
+    states.session_goes_well(f"in={pandas}", "run=import pandas", f"save={saved}")
+    done = states.session(f"in={numpy}", f"restore={saved}")
+    assert done.returncode == 1
+    assert "this environment has no such /lib/python3.14/site-packages/" in done.stderr
+    whole = saved.read_bytes()
+    for damaged, reason in (
+        (whole[:-1], "checksum"),
+        (whole[:-100], "cut off"),
+        (whole[:1000000] + bytes([whole[1000000] ^ 1]) + whole[1000001:], "damaged"),
+        (b"x" + whole, "this is no saved session"),
+    ):
+        saved.write_bytes(damaged)
+        done = states.session(f"in={pandas}", f"restore={saved}")
+        assert done.returncode == 1
+        assert reason in done.stderr
+
+
+def test_a_hundred_megabytes_of_a_session(states: States, pandas: Path, tmp_path: Path) -> None:
+    """To the disk, with the checksum, and back. The best of three: other tests run as well."""
+    saved = f"{tmp_path}/saved"
+    code = (
+        "run=import numpy, pandas\nx = numpy.random.default_rng(1).random(12_500_000)\n"
+        "expected = float(x.sum())"
+    )
+    times = [
+        states.session_goes_well(
+            f"in={pandas}", code, f"save={saved}", "new", f"restore={saved}",
+            "run=assert float(x.sum()) == expected",
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+    assert min(run[2] for run in times) < 2000
+    assert min(run[4] for run in times) < 2000

@@ -14,6 +14,7 @@
  *   ask TEXT | forge-ask TEXT    a question, and the answer; the same as a frame of its own making
  *   ask-and-print | ask-twice    forged: more behind a question
  *   remember TEXT | recall       for the next run in the same cell; prints it
+ *   weigh N                      its state has so many pieces before what is remembered
  *   false-rest                   forged: a result and an end, and after a while more
  *   need JSON | need-of N        ends with a need          environment    prints what it is made of
  *   made NAME TEXT | made-of N   a file at the end         forge-made WHAT  forged frames of files
@@ -58,6 +59,7 @@ struct guest {
     struct buf need;
     char environment[LINE_MAX_BYTES];
     char memory[LINE_MAX_BYTES];
+    unsigned state_pieces; /* of zeros, before it, when the state is saved */
     const char *preload;
     struct buf made; /* "NAME TEXT" and NUL, for each file */
     size_t made_len; /* of one more file, of so many bytes */
@@ -525,6 +527,13 @@ static void command_recall(struct guest *guest, const char *name, const char *te
     command_output(guest, "print", guest->memory);
 }
 
+/* That its state is large. */
+static void command_weigh(struct guest *guest, const char *name, const char *text)
+{
+    (void)name;
+    guest->state_pieces = (unsigned)strtoul(text, NULL, 10);
+}
+
 static void command_false_rest(struct guest *guest, const char *name, const char *text)
 {
     (void)name;
@@ -613,6 +622,7 @@ static const struct command {
     {"forge-made", command_forge_made},
     {"remember", command_remember},
     {"recall", command_recall},
+    {"weigh", command_weigh},
     {"false-rest", command_false_rest},
     {"segv", command_crime},
     {"abort", command_crime},
@@ -702,4 +712,45 @@ void guest_run(struct guest *guest, struct span request, const struct guest_sink
     }
     buf_free(&guest->value);
     buf_free(&guest->need);
+}
+
+/* ---- States: what it remembers ----------------------------------------------------------------
+ */
+
+int guest_state_write(struct guest *guest, const struct flow_out *out, struct err *err)
+{
+    static const char filling[LIMIT_STATE_PIECE_BYTES];
+    if (strcmp(guest->memory, "nothing that can be saved") == 0) {
+        return err_set(err, ERR_LIMIT, "saving the guest's state: too much of it");
+    }
+    if (strcmp(guest->memory, "death") == 0) {
+        (void)flow_write(out, span_of("half of it"), err);
+        abort();
+    }
+    for (unsigned i = 0; i < guest->state_pieces; i++) {
+        if (flow_write(out, (struct span){filling, sizeof filling}, err) != 0) {
+            return -1;
+        }
+    }
+    return flow_write(out, span_of(guest->memory), err);
+}
+
+int guest_state_read(struct guest *guest, const struct flow_pieces *in,
+                     const struct guest_state_room *room, struct err *err)
+{
+    struct span piece;
+    (void)room;
+    guest->memory[0] = '\0';
+    do {
+        if (in->next(in->context, &piece, err) != 0) {
+            return -1;
+        }
+        if (span_equal(piece, span_of("refuse me"))) {
+            return err_set(err, ERR_FORMAT, "restoring a guest: this is no state");
+        }
+        if (piece.len > 0 && piece.len < sizeof guest->memory) {
+            snprintf(guest->memory, sizeof guest->memory, "%.*s", (int)piece.len, piece.base);
+        }
+    } while (piece.len > 0);
+    return 0;
 }

@@ -175,7 +175,8 @@ static int piece_take(void *context, struct span *piece, struct err *err)
 static int restore(struct span state, struct guest *guest, struct err *err)
 {
     const struct flow_pieces flow = {&state, piece_take};
-    const struct guest_state_room room = {LIMIT_FILE_BYTES_DEFAULT, LIMIT_FILE_COUNT_DEFAULT};
+    const struct guest_state_room room = {UINT64_MAX, LIMIT_FILE_BYTES_DEFAULT,
+                                          LIMIT_FILE_COUNT_DEFAULT};
     return guest_state_read(guest, &flow, &room, err);
 }
 
@@ -333,7 +334,7 @@ static void a_guest_that_may_have_less(void **state)
     assert_int_equal(err.code, ERR_LIMIT);
     guest_free(guest);
 
-    const struct guest_state_room rooms[] = {{20, 1000}, {MIB, 3}};
+    const struct guest_state_room rooms[] = {{GIB, 20, 1000}, {GIB, MIB, 3}, {size - 1, MIB, 1000}};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
         struct span rest = buf_span(&made);
         const struct flow_pieces flow = {&rest, piece_take};

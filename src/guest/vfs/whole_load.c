@@ -14,7 +14,7 @@ enum {
     ENTRIES_OF_LAYOUT = 32, /* names that are nobody's: vfs.c */
 };
 
-/* A listing's positions leave so many bits for a name's place. */
+/* Places of names that no guest could have got to by making so many; they are given anew. */
 #define COOKIE_MAX (1ULL << 40)
 
 #define FLAGS_OF_FILES                                                                             \
@@ -265,15 +265,16 @@ static int load_entry(struct vfs *vfs, uint32_t number, struct loading *in, stru
     const uint32_t flags = load_count(in, ENTRY_CHARGED);
     const struct span name = load_bytes(in, LIMIT_NAME_BYTES_MAX);
     if (in->is_bad || (flags & ~(uint32_t)ENTRY_CHARGED) != 0 || cookie < dir->next_cookie ||
-        cookie >= COOKIE_MAX || !name_is_plain(name) || dir_find(dir, name) != NULL ||
+        !name_is_plain(name) || dir_find(dir, name) != NULL ||
         (child == INODE_NONE && flags != 0)) {
         return damaged(err);
     }
-    dir->next_cookie = cookie;
-    if (dir_put(dir, name, child, (uint8_t)flags) == NULL) {
+    dir->next_cookie = cookie < COOKIE_MAX ? cookie : dir->next_cookie;
+    const struct entry *entry = dir_put(dir, name, child, (uint8_t)flags);
+    if (entry == NULL) {
         return no_memory(err);
     }
-    if (child != INODE_NONE && inode_name(vfs, number, child, cookie) != 0) {
+    if (child != INODE_NONE && inode_name(vfs, number, child, entry->cookie) != 0) {
         return damaged(err);
     }
     if (flags != 0 && vfs_take_count(vfs) != 0) {
@@ -298,10 +299,10 @@ static int load_entries(struct vfs *vfs, uint32_t number, uint64_t *left, struct
             return -1;
         }
     }
-    if (next_cookie < dir->next_cookie || next_cookie > COOKIE_MAX) {
+    if (next_cookie < dir->next_cookie) {
         return damaged(err);
     }
-    dir->next_cookie = next_cookie;
+    dir->next_cookie = next_cookie < COOKIE_MAX ? next_cookie : dir->next_cookie;
     return 0;
 }
 

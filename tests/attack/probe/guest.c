@@ -115,6 +115,22 @@ int guest_made_files(struct guest *guest, uint64_t bytes_max,
     return 0;
 }
 
+int guest_state_write(struct guest *guest, const struct flow_out *out, struct err *err)
+{
+    (void)guest;
+    (void)out;
+    return err_set(err, ERR_USAGE, "a probe has no state");
+}
+
+int guest_state_read(struct guest *guest, const struct flow_pieces *in,
+                     const struct guest_state_room *room, struct err *err)
+{
+    (void)guest;
+    (void)in;
+    (void)room;
+    return err_set(err, ERR_USAGE, "a probe has no state");
+}
+
 int guest_rehearse(struct guest *guest, bool will_fork, struct err *err)
 {
     (void)guest;
