@@ -52,6 +52,7 @@ bench: build ## measure against the peers, as ratios
 	@tools/system_packages.sh test
 	@$(IN_TEST_ENV) python bench/run.py $(BUILD)
 	@$(IN_TEST_ENV) python bench/peers.py $(BUILD)
+	@$(IN_TEST_ENV) python bench/http_peers.py $(BUILD)
 	@$(IN_TEST_ENV) python bench/packages.py $(BUILD)
 
 install: build ## install into PREFIX (/usr/local)
