@@ -68,6 +68,12 @@
 #define LIMIT_INLINE_FILE_BYTES    (64 * KIB) /* of one that stands in a result itself */
 #define LIMIT_MADE_WALK_MAX        200000U    /* names that are looked at */
 
+/* Directories of the host that a program is granted (--mount). */
+#define LIMIT_MOUNTS_MAX         8U
+#define LIMIT_GRANTED_NAMES_MAX  200000U    /* in one directory, when it is listed */
+#define LIMIT_GRANTED_LIST_BYTES (32 * MIB) /* of one listing */
+#define LIMIT_GRANTED_DIRS_MAX   16384U     /* that are remembered at the same time */
+
 /* What a request may carry. */
 #define LIMIT_CODE_BYTES_MAX    (8 * MIB)
 #define LIMIT_GLOBALS_BYTES_MAX (8 * MIB)

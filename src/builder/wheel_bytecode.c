@@ -130,8 +130,8 @@ static void worker_main(const struct wheel_bytecode *bytecode, struct guest *gue
     int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
     alarm((unsigned)(LIMIT_BUILD_BYTECODE_MS / 1000));
     if (nothing < 0 || jail_drop_privileges(&err) != 0 ||
-        (supervise_has_jail() ? jail_enter_cell(nothing, parent, &limits, filter, &err)
-                              : jail_enter_cell_bare(nothing, parent, &err)) != 0) {
+        (supervise_has_jail() ? jail_enter_cell(nothing, parent, &limits, filter, NULL, &err)
+                              : jail_enter_cell_bare(nothing, parent, NULL, &err)) != 0) {
         log_error("bytecode: %s", err.text);
         _exit(1);
     }
@@ -164,7 +164,7 @@ static int workers_start(const struct wheel_bytecode *bytecode, struct guest *gu
     unsigned count = 0;
     pid_t self = getpid();
     if (guest_execute(guest, "from vitrine.bytecode import step", err) != 0 ||
-        jail_filter_build(&filter, err) != 0) {
+        jail_filter_build(NULL, &filter, err) != 0) {
         return -1;
     }
     for (unsigned cores = supervise_cores(); count < cores; count++) {

@@ -43,7 +43,9 @@ static void *job_run(void *context)
  */
 static void signals_prepare(void)
 {
-    static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP};
+    static const int ignored[] = {
+        SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
+        SIGPIPE, SIGTSTP, SIGXFSZ}; /* a file of the host that is too large: EFBIG */
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
         (void)signal(ignored[i], SIG_IGN);
     }
@@ -115,7 +117,7 @@ int cell_main(int argc, char **argv, enum cell_jail jail)
     heap_prepare();
     signals_prepare();
     if (cell_options_parse(argc, argv, &options, &err) != 0 || groups_join(&options, &err) != 0 ||
-        jail_begin(&err) != 0) {
+        jail_begin(&options.grants, &err) != 0) {
         log_error("%s", err.text);
         return err.code == ERR_USAGE ? 2 : 1;
     }

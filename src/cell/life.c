@@ -253,9 +253,10 @@ static int jail_enter(const struct life *life, int socket_fd, struct jail_limits
         .file_bytes = LIMIT_FILE_BYTES_MAX,
     };
     *ceilings = limits_of(&most, LIMIT_REQUEST_FRAME_BYTES_MAX);
-    int result = life->jail == CELL_JAIL_FULL
-                     ? jail_enter_cell(socket_fd, life->zygote, ceilings, life->filter, &err)
-                     : jail_enter_cell_bare(socket_fd, life->zygote, &err);
+    int result =
+        life->jail == CELL_JAIL_FULL
+            ? jail_enter_cell(socket_fd, life->zygote, ceilings, life->filter, life->grants, &err)
+            : jail_enter_cell_bare(socket_fd, life->zygote, life->grants, &err);
     if (result != 0 && err.code != ERR_GONE) {
         log_error("%s", err.text);
     }

@@ -17,6 +17,7 @@ struct life {
     enum cell_jail jail;
     uint64_t memory_bytes_max;
     bool rehearses; /* a cell that is forked ahead of need runs guest_rehearse */
+    const struct jail_grants *grants;
     pid_t zygote;
 };
 

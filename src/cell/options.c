@@ -17,6 +17,7 @@ enum option_name {
     OPTION_JOIN,
     OPTION_SNAPSHOT,
     OPTION_FRESH,
+    OPTION_MOUNT,
 };
 
 static const struct option long_options[] = {
@@ -30,6 +31,7 @@ static const struct option long_options[] = {
     {"join", required_argument, NULL, OPTION_JOIN},
     {"snapshot", required_argument, NULL, OPTION_SNAPSHOT},
     {"fresh", no_argument, NULL, OPTION_FRESH},
+    {"mount", required_argument, NULL, OPTION_MOUNT},
     {NULL, 0, NULL, 0},
 };
 
@@ -53,6 +55,32 @@ static int group_add(struct cell_options *options, const char *path, struct err 
     }
     options->groups[options->group_count++] = path;
     return 0;
+}
+
+/* MODE:PATH; the directory is the next of the inherited descriptors. */
+static int mount_add(struct cell_options *options, const char *text, struct err *err)
+{
+    static const struct {
+        const char *name;
+        enum guest_grant how;
+    } modes[] = {
+        {"ro:", GUEST_GRANT_READ}, {"rw:", GUEST_GRANT_WRITE}, {"overlay:", GUEST_GRANT_OVERLAY}};
+    const unsigned place = options->grants.count;
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        const size_t len = strlen(modes[i].name);
+        if (strncmp(text, modes[i].name, len) != 0 || text[len] != '/') {
+            continue;
+        }
+        if (place == JAIL_GRANTS_MAX) {
+            return err_set(err, ERR_LIMIT, "more than %d directories", JAIL_GRANTS_MAX);
+        }
+        options->mounts[place].path = text + len;
+        options->mounts[place].how = modes[i].how;
+        options->grants.is_writable[place] = modes[i].how == GUEST_GRANT_WRITE;
+        options->grants.count++;
+        return 0;
+    }
+    return err_set(err, ERR_USAGE, "--mount %s is not MODE:PATH", text);
 }
 
 static int memory_parse(const char *text, uint64_t *out, struct err *err)
@@ -81,6 +109,7 @@ static int option_apply(struct cell_options *options, int name, const char *valu
     case OPTION_PRELOAD: options->guest.preload = value; return 0;
     case OPTION_JOIN: return group_add(options, value, err);
     case OPTION_SNAPSHOT: options->guest.snapshot_path = value; return 0;
+    case OPTION_MOUNT: return mount_add(options, value, err);
     case OPTION_FRESH: options->is_fresh = true; return 0;
     default: return err_set(err, ERR_USAGE, "an unknown or incomplete option");
     }
@@ -155,7 +184,7 @@ int cell_options_parse(int argc, char **argv, struct cell_options *out, struct e
         return err_set(err, ERR_USAGE,
                        "this program is started by vitrine: --core PATH --image "
                        "PATH... --memory-max BYTES [--modules FILE] [--preload NAMES] [--snapshot "
-                       "FILE] [--fresh] [--join FILE...] --warm|--cold");
+                       "FILE] [--fresh] [--join FILE...] [--mount MODE:PATH...] --warm|--cold");
     }
     if (out->is_fresh) {
         out->guest.snapshot_path = NULL;

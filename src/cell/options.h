@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "guest/guest.h"
+#include "jail/jail.h"
 
 enum { CELL_GROUPS_MAX = 3, CELL_FOLDERS_MAX = 8 };
 
@@ -17,6 +18,11 @@ struct cell_options {
     size_t folder_count;
     const char *groups[CELL_GROUPS_MAX]; /* cgroup.procs of each control group to enter */
     size_t group_count;
+    struct jail_grants grants; /* directories of the host, and */
+    struct {
+        const char *path; /* where the guest has each, */
+        enum guest_grant how;
+    } mounts[JAIL_GRANTS_MAX];
     bool is_fresh; /* no snapshot is used, because all guests of one have the same hash secret */
 };
 

@@ -33,6 +33,7 @@ struct zygote {
     struct child children[LIMIT_ZYGOTE_CHILDREN_MAX]; /* dense, in no order */
     size_t children_count;
     struct jail_report report;
+    const struct cell_options *options;
 };
 
 /* There is one in a process; its two steps run on different stacks. */
@@ -302,8 +303,9 @@ static int jail_enter(const struct cell_options *options, struct err *err)
     if (pool_is_gone()) {
         _exit(0);
     }
-    int result = jail_filter_build(&filter, &no_filter);
-    if (jail_restrict(&zygote.report, options->folders, options->folder_count, err) != 0) {
+    int result = jail_filter_build(&options->grants, &filter, &no_filter);
+    if (jail_restrict(&zygote.report, options->folders, options->folder_count, &options->grants,
+                      err) != 0) {
         return -1;
     }
     const bool has_filter = (zygote.report.parts & WIRE_JAIL_FILTER) != 0;
@@ -322,10 +324,13 @@ int zygote_load(const struct cell_options *options, enum cell_jail jail)
         .jail = jail,
         .memory_bytes_max = options->guest.memory_bytes_max,
         .rehearses = options->guest.warm != 0,
+        .grants = &options->grants,
     };
+    zygote.options = options;
     if ((jail == CELL_JAIL_FULL && jail_enter(options, &err) != 0) ||
         guest_load(&options->guest, &zygote.life.guest, &err) != 0 ||
-        (jail == CELL_JAIL_FULL && jail_close(&zygote.report, zygote.life.filter, &err) != 0)) {
+        (jail == CELL_JAIL_FULL &&
+         jail_close(&zygote.report, zygote.life.filter, &options->grants, &err) != 0)) {
         (void)packet_send(WIRE_FATAL, span_of(err.text));
         return -1;
     }
@@ -336,11 +341,25 @@ int zygote_load(const struct cell_options *options, enum cell_jail jail)
     return 0;
 }
 
+/* Behind the boot, whose files these are not. */
+static int mounts_make(struct guest *guest, const struct cell_options *options, struct err *err)
+{
+    for (unsigned i = 0; i < options->grants.count; i++) {
+        if (guest_mount(guest, JAIL_GRANT_FD + (int)i, options->mounts[i].path,
+                        options->mounts[i].how, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 int zygote_live(uint64_t started_us)
 {
     struct err err;
     /* Everything that can fail fails here, before READY. */
-    if (guest_boot(zygote.life.guest, &err) != 0 || signals_open(&zygote, &err) != 0) {
+    if (guest_boot(zygote.life.guest, &err) != 0 ||
+        mounts_make(zygote.life.guest, zygote.options, &err) != 0 ||
+        signals_open(&zygote, &err) != 0) {
         (void)packet_send(WIRE_FATAL, span_of(err.text));
         return 1;
     }

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "cli/mounts.h"
 #include "cli/progress.h"
 #include "packages/survey.h"
 
@@ -120,7 +121,7 @@ static void show_reach(const struct ask *ask)
     cleanup_buf struct buf text;
     buf_init(&text, 4 * KIB);
     int failed = buf_append_text(&text, "it could reach: no network, no other programs, ");
-    failed |= buf_append_text(&text, "no files of yours");
+    failed |= mounts_describe(&options->mounts, &text);
     failed |= buf_append_format(&text, "; for %g seconds, with %llu MiB of memory\n",
                                 (double)options->limits.wall_ms / 1e3,
                                 (unsigned long long)(options->limits.memory_bytes / MIB));

@@ -76,6 +76,17 @@ const struct option_row option_rows[] = {
      .help =
          "give the program a copy of the file PATH (default: NAME itself) as NAME in its working "
          "directory; may be repeated (in VITRINE_FILE, one a line)"},
+    {.name = "mount",
+     .kind = OPTION_TEXTS,
+     .argument = "HOST[:GUEST][:ro|rw|overlay]",
+     .commands = COMMAND_RUN | COMMAND_REPL | COMMAND_STDIO,
+     .has_variable = true,
+     .offset = AT(mounts),
+     .max = LIMIT_MOUNTS_MAX,
+     .help =
+         "show programs the directory HOST as GUEST (default: /work, where they start then): to "
+         "be read (ro, the default), to be changed (rw), or with changes that are gone "
+         "afterwards (overlay); may be repeated (in VITRINE_MOUNT, one a line)"},
     {.name = "timeout",
      .letter = 't',
      .kind = OPTION_DURATION,

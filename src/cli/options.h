@@ -85,6 +85,7 @@ struct options {
     const char *env[LIMIT_ENV_COUNT_MAX + 1]; /* NAME=VALUE, NULL-terminated */
     unsigned env_count;
     struct option_list files;            /* NAME[=PATH] */
+    struct option_list mounts;           /* HOST[:GUEST][:ro|rw|overlay] */
     struct option_list dependencies;     /* requirements (PEP 508) */
     struct option_list mirrors;          /* folders and https addresses */
     struct option_list index_urls;       /* https addresses */

@@ -7,6 +7,22 @@
 #include "base/fd.h"
 #include "cli/option_values.h"
 
+/* In a mounted directory a program has the name that it has there, and imports from beside itself.
+ */
+static int name_mounted(const char *path, struct program *out, struct err *err)
+{
+    out->filename = path;
+    buf_init(&out->mounted, 2 * LIMIT_PATH_BYTES_MAX);
+    if (mounts_find(&out->mounts, path, &out->mounted) != 0 ||
+        (out->mounted.len > 0 && buf_append_char(&out->mounted, '\0') != 0)) {
+        return err_set(err, ERR_LIMIT, "the path of %s is too long", path);
+    }
+    if (out->mounted.len > 0) {
+        out->filename = out->mounted.base;
+    }
+    return 0;
+}
+
 static int read_code(const struct options *options, struct program *out, struct err *err)
 {
     const char *path = options->operands[0];
@@ -14,7 +30,9 @@ static int read_code(const struct options *options, struct program *out, struct 
         out->filename = "<stdin>";
         return fd_read_all(STDIN_FILENO, &out->code, err);
     }
-    out->filename = path;
+    if (name_mounted(path, out, err) != 0) {
+        return -1;
+    }
     cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return err_system(err, "cannot open %s", path);
@@ -97,12 +115,16 @@ static int given_read_all(const struct options *options, struct program *out, st
 
 int program_load(const struct options *options, struct program *out, struct err *err)
 {
-    return load_code(options, out, err) != 0 ? -1 : given_read_all(options, out, err);
+    return mounts_open(&options->mounts, &out->mounts, err) != 0 ||
+                   load_code(options, out, err) != 0
+               ? -1
+               : given_read_all(options, out, err);
 }
 
 void program_free(struct program *program)
 {
     buf_free(&program->code);
+    buf_free(&program->mounted);
     for (size_t i = 0; i < program->file_count; i++) {
         buf_free(&program->contents[i]);
     }

@@ -11,6 +11,7 @@
 #include "base/jtext.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/mounts.h"
 #include "cli/option_values.h"
 #include "cli/parts.h"
 #include "cli/progress.h"
@@ -536,8 +537,9 @@ static void find_history(struct repl *repl)
 static int open_pool(struct repl *repl, struct err *err)
 {
     const struct options *options = repl->options;
-    static struct parts parts; /* the packages go on using its paths */
-    if (parts_find(options, &parts, err) != 0) {
+    static struct parts parts;   /* the packages go on using its paths */
+    static struct mounts mounts; /* open as long as the pool is */
+    if (parts_find(options, &parts, err) != 0 || mounts_open(&options->mounts, &mounts, err) != 0) {
         return -1;
     }
     const struct pool_config config = {.cell_path = parts.cell_path,
@@ -546,6 +548,8 @@ static int open_pool(struct repl *repl, struct err *err)
                                        .cells_max = LIMIT_REPL_CELLS_MAX,
                                        .memory_bytes_max = parts_memory_bytes_max(options),
                                        .require_jail = (enum pool_jail_level)options->require_jail,
+                                       .mounts = mounts.items,
+                                       .mount_count = mounts.count,
                                        .cgroup = parts_cgroup(options),
                                        .cgroup_memory_bytes = options->total_memory_bytes,
                                        .environment_memory_bytes =

@@ -319,6 +319,8 @@ static int open_pool(struct run *run, struct err *err)
                                  .guest_dir = parts.guest_dir,
                                  .cells_max = 1,
                                  .is_lazy = true,
+                                 .mounts = run->program.mounts.items,
+                                 .mount_count = run->program.mounts.count,
                                  .memory_bytes_max = parts_memory_bytes_max(options),
                                  .require_jail = (enum pool_jail_level)options->require_jail};
     if (pool_new(&run->loop, &config, &run->pool, err) != 0) {

@@ -1,5 +1,7 @@
 #include "cli/serve_config.h"
 
+#include "cli/mounts.h"
+
 static struct serve_config config_of(const struct options *options, const struct parts *parts)
 {
     return (struct serve_config){
@@ -54,10 +56,13 @@ static struct serve_http_config http_config_of(const struct options *options)
 int serve_config_from(const struct options *options, struct parts *parts, struct serve_config *out,
                       struct err *err)
 {
-    if (parts_find(options, parts, err) != 0) {
+    static struct mounts mounts; /* open as long as the server lives */
+    if (parts_find(options, parts, err) != 0 || mounts_open(&options->mounts, &mounts, err) != 0) {
         return -1;
     }
     *out = config_of(options, parts);
+    out->pool.mounts = mounts.items;
+    out->pool.mount_count = mounts.count;
     out->http = http_config_of(options);
     out->pool.is_shared = options->command == COMMAND_HTTP;
     return 0;

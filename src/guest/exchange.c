@@ -1,4 +1,4 @@
-/* Files between a request and its program: put in place before, and found afterwards. */
+/* Files between the host and a program: put in place before, found afterwards, or mounted. */
 #include "guest/exchange.h"
 
 #include <string.h>
@@ -160,4 +160,23 @@ int guest_made_files(struct guest *guest, uint64_t bytes_max,
     }
     *left_out = made.left_out;
     return made.is_broken ? -1 : 0;
+}
+
+/* ---- Directories of the host ----------------------------------------------------------------- */
+
+int guest_mount(struct guest *guest, int fd, const char *path, enum guest_grant how,
+                struct err *err)
+{
+    static const enum vfs_grant grants[] = {
+        [GUEST_GRANT_READ] = VFS_GRANT_READ,
+        [GUEST_GRANT_WRITE] = VFS_GRANT_WRITE,
+        [GUEST_GRANT_OVERLAY] = VFS_GRANT_OVERLAY,
+    };
+    if (vfs_grant(guest->vfs, fd, span_of(path), grants[how], err) != 0) {
+        return -1;
+    }
+    const int status = strcmp(path, GUEST_WORK_DIR) == 0 ? vfs_chdir(guest->vfs, span_of(path)) : 0;
+    return status == 0
+               ? 0
+               : err_set(err, ERR_SYSTEM, "%s cannot be entered (guest errno %d)", path, -status);
 }

@@ -62,6 +62,16 @@ void guest_free(struct guest *guest);
  * children are cheap. -1 when there is no memory for that; the guest is as good as before. */
 int guest_settle(struct guest *guest, struct err *err);
 
+/* What a program may do in a directory of the host: as enum vfs_grant (vfs/vfs.h). */
+enum guest_grant { GUEST_GRANT_READ, GUEST_GRANT_WRITE, GUEST_GRANT_OVERLAY };
+
+/* Where a program begins when a directory is mounted there. */
+#define GUEST_WORK_DIR "/work"
+
+/* After guest_boot: shows the directory that is open as `fd` as `path`. See vfs_grant. */
+int guest_mount(struct guest *guest, int fd, const char *path, enum guest_grant how,
+                struct err *err);
+
 /* "3.14.0" and "wasmtime 50.0.1"; borrowed, static. */
 const char *guest_python_version(const struct guest *guest);
 const char *guest_engine_version(void);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "jail/grants.h"
 #include "jail/rules.h"
 #include "jail/tables.h"
 
@@ -82,7 +83,16 @@ struct jail_filter {
     struct buf cell;
 };
 
-int jail_filter_build(struct jail_filter **out, struct err *err)
+static int table_export(const struct jail_grants *grants, const struct rule_table *table,
+                        struct buf *code, struct err *err)
+{
+    struct rule rows[GRANTS_RULES_MAX];
+    struct rule_table joined;
+    grants_join(grants, table, rows, &joined);
+    return rules_export(&joined, code, err);
+}
+
+int jail_filter_build(const struct jail_grants *grants, struct jail_filter **out, struct err *err)
 {
     struct jail_filter *filter = calloc(1, sizeof *filter);
     if (filter == NULL) {
@@ -90,8 +100,8 @@ int jail_filter_build(struct jail_filter **out, struct err *err)
     }
     buf_init(&filter->closed, FILTER_BYTES_MAX);
     buf_init(&filter->cell, FILTER_BYTES_MAX);
-    if (rules_export(&jail_closed_table, &filter->closed, err) != 0 ||
-        rules_export(&jail_cell_table, &filter->cell, err) != 0) {
+    if (table_export(grants, &jail_closed_table, &filter->closed, err) != 0 ||
+        table_export(grants, &jail_cell_table, &filter->cell, err) != 0) {
         jail_filter_free(filter);
         return -1;
     }

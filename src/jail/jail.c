@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "jail/filter.h"
+#include "jail/grants.h"
 #include "jail/landlock.h"
 #include "jail/namespaces.h"
 #include "jail/tables.h"
@@ -83,20 +84,27 @@ static int close_from(unsigned first, struct err *err)
     return 0;
 }
 
-static int keep_only_socket(int socket_fd, struct err *err)
+static int keep_only_socket(int socket_fd, const struct jail_grants *grants, struct err *err)
 {
     if (socket_fd != JAIL_SOCKET_FD && dup2(socket_fd, JAIL_SOCKET_FD) < 0) {
         return err_system(err, "dup2 of the cell socket");
     }
-    return close_from(JAIL_SOCKET_FD + 1, err);
+    return close_from(JAIL_GRANT_FD + grants_count(grants), err);
 }
 
-/* What a cell may not do at all. Descriptors: none beyond those it has. Addresses: no more than it
- * takes tables of pages for that can be borne, which no other limit counts. */
-static int forbid_resources(struct err *err)
+/* Descriptors that one call on a granted directory takes and gives back. */
+enum { PASSING_FILES = 4 };
+
+/* What a cell may not do at all. Descriptors: none beyond those it has, but for granted files.
+ * Addresses: no more than it takes tables of pages for that can be borne, which no other limit
+ * counts. */
+static int forbid_resources(const struct jail_grants *grants, struct err *err)
 {
-    if (limit_set(RLIMIT_NOFILE, "RLIMIT_NOFILE", JAIL_SOCKET_FD + 1, err) != 0 ||
-        limit_set(RLIMIT_FSIZE, "RLIMIT_FSIZE", 0, err) != 0 ||
+    const unsigned granted = grants_count(grants);
+    const uint64_t files = granted > 0 ? granted + LIMIT_OPEN_FILES_MAX + PASSING_FILES : 0;
+    const uint64_t file_bytes = grants_write(grants) ? LIMIT_FILE_BYTES_MAX : 0;
+    if (limit_set(RLIMIT_NOFILE, "RLIMIT_NOFILE", JAIL_GRANT_FD + files, err) != 0 ||
+        limit_set(RLIMIT_FSIZE, "RLIMIT_FSIZE", file_bytes, err) != 0 ||
         limit_set(RLIMIT_NPROC, "RLIMIT_NPROC", 0, err) != 0 ||
         limit_set(RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK", 0, err) != 0 ||
         limit_set(RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE", 0, err) != 0 ||
@@ -137,10 +145,10 @@ int jail_join(const char *procs_path, struct err *err)
                : err_system(err, "entering the control group %s", procs_path);
 }
 
-int jail_begin(struct err *err)
+int jail_begin(const struct jail_grants *grants, struct err *err)
 {
     if (die_with_parent(err) != 0 || limit_set(RLIMIT_CORE, "RLIMIT_CORE", 0, err) != 0 ||
-        close_from(JAIL_SOCKET_FD + 1, err) != 0) {
+        close_from(JAIL_GRANT_FD + grants_count(grants), err) != 0) {
         return err_prefix(err, "entering the jail");
     }
     if (fcntl(JAIL_SOCKET_FD, F_SETFD, FD_CLOEXEC) != 0) {
@@ -153,25 +161,57 @@ int jail_begin(struct err *err)
     return 0;
 }
 
-/* Nothing but the folders is there, and nothing in them can be written. */
-static int folders_grant(const char *const *folders, size_t count)
+/* Nothing but the folders and the grants is there, and nothing in the folders can be written. */
+static int folders_grant(const char *const *folders, size_t count, const struct jail_grants *grants)
 {
-    struct landlock_grant grants[JAIL_FOLDERS_MAX];
-    size_t opened = 0;
+    struct landlock_grant all[JAIL_GRANTS_MAX + JAIL_FOLDERS_MAX];
+    const size_t first = grants_rights(grants, all);
+    size_t opened = first;
     int result = 0;
-    while (result == 0 && opened < count) {
-        grants[opened].access = LANDLOCK_ACCESS_FS_READ_FILE;
-        grants[opened].fd = open(folders[opened], O_PATH | O_DIRECTORY | O_CLOEXEC);
-        result = grants[opened].fd < 0 ? -1 : 0;
+    while (result == 0 && opened < first + count) {
+        all[opened].access = LANDLOCK_ACCESS_FS_READ_FILE;
+        all[opened].fd = open(folders[opened - first], O_PATH | O_DIRECTORY | O_CLOEXEC);
+        result = all[opened].fd < 0 ? -1 : 0;
         opened += result == 0 ? 1 : 0;
     }
     if (result == 0) {
-        result = landlock_enter(grants, count);
+        result = landlock_enter(all, first + count);
     }
-    while (opened > 0) {
-        fd_close(&grants[--opened].fd);
+    while (opened > first) {
+        fd_close(&all[--opened].fd);
     }
     return result;
+}
+
+/* Makes a mount of its own of each granted directory: above it there is nothing then, whatever a
+ * cell that was broken into may ask for. */
+static int grants_isolate(const struct jail_report *report, const struct jail_grants *grants)
+{
+    int result = (report->parts & WIRE_JAIL_MOUNT_NAMESPACE) != 0 ? 0 : -1;
+    for (unsigned i = 0; result == 0 && i < grants_count(grants); i++) {
+        result = granted_isolate(JAIL_GRANT_FD + (int)i, grants->is_writable[i]);
+    }
+    return result;
+}
+
+/* The filter cannot tell one directory from another. */
+static int grants_check(const struct jail_report *report, bool is_isolated,
+                        const struct jail_grants *grants, struct err *err)
+{
+    if (grants_count(grants) == 0 || is_isolated || (report->parts & WIRE_JAIL_LANDLOCK) != 0) {
+        return 0;
+    }
+    return err_set(err, ERR_SYSTEM,
+                   "this system has neither Landlock nor namespaces to keep a program within a "
+                   "directory: nothing can be mounted");
+}
+
+static int zygote_rules_load(const struct jail_grants *grants)
+{
+    struct rule rows[GRANTS_RULES_MAX];
+    struct rule_table joined;
+    grants_join(grants, &jail_zygote_table, rows, &joined);
+    return rules_load(&joined);
 }
 
 /* All but the one that is needed to close. */
@@ -193,9 +233,10 @@ static int capabilities_lower(void)
 }
 
 int jail_restrict(struct jail_report *report, const char *const *folders, size_t count,
-                  struct err *err)
+                  const struct jail_grants *grants, struct err *err)
 {
     assert(count > 0 && count <= JAIL_FOLDERS_MAX);
+    const bool is_isolated = grants_isolate(report, grants) == 0;
     if ((report->parts & WIRE_JAIL_MOUNT_NAMESPACE) != 0) {
         report->has_root = root_replace(folders, count) == 0;
         if (!report->has_root) {
@@ -208,17 +249,23 @@ int jail_restrict(struct jail_report *report, const char *const *folders, size_t
         return err_prefix(err, "entering the jail");
     }
     jail_report_has(report, WIRE_JAIL_NO_NEW_PRIVILEGES | WIRE_JAIL_RESOURCE_LIMITS);
-    jail_report_note(report, WIRE_JAIL_LANDLOCK, "landlock", folders_grant(folders, count));
+    jail_report_note(report, WIRE_JAIL_LANDLOCK, "landlock", folders_grant(folders, count, grants));
+    if (grants_check(report, is_isolated, grants, err) != 0) {
+        return -1;
+    }
     if (capabilities_lower() != 0) {
         return err_system(err, "giving up capabilities");
     }
     /* Where there are no filters at all, cells will have none either. */
-    jail_report_note(report, WIRE_JAIL_FILTER, "seccomp", rules_load(&jail_zygote_table));
+    jail_report_note(report, WIRE_JAIL_FILTER, "seccomp", zygote_rules_load(grants));
     return 0;
 }
 
-int jail_close(struct jail_report *report, const struct jail_filter *filter, struct err *err)
+int jail_close(struct jail_report *report, const struct jail_filter *filter,
+               const struct jail_grants *grants, struct err *err)
 {
+    struct landlock_grant rights[JAIL_GRANTS_MAX];
+    const size_t rights_count = grants_rights(grants, rights);
     if (report->has_root) {
         const int result = chroot(JAIL_EMPTY_FOLDER) != 0 ? -1 : chdir("/");
         jail_report_note(report, WIRE_JAIL_EMPTY_ROOT, "chroot", result);
@@ -227,7 +274,7 @@ int jail_close(struct jail_report *report, const struct jail_filter *filter, str
         return -1;
     }
     jail_report_has(report, WIRE_JAIL_NO_CAPABILITIES);
-    if ((report->parts & WIRE_JAIL_LANDLOCK) != 0 && landlock_enter(NULL, 0) != 0) {
+    if ((report->parts & WIRE_JAIL_LANDLOCK) != 0 && landlock_enter(rights, rights_count) != 0) {
         return err_system(err, "Landlock");
     }
     /* A change of rights may have undone these two. */
@@ -248,7 +295,8 @@ int jail_drop_privileges(struct err *err)
     return 0;
 }
 
-int jail_enter_cell_bare(int socket_fd, int parent, struct err *err)
+int jail_enter_cell_bare(int socket_fd, int parent, const struct jail_grants *grants,
+                         struct err *err)
 {
     if (die_with_parent(err) != 0) {
         return -1;
@@ -256,13 +304,15 @@ int jail_enter_cell_bare(int socket_fd, int parent, struct err *err)
     if (getppid() != parent) {
         return err_set(err, ERR_GONE, "the zygote is gone");
     }
-    return keep_only_socket(socket_fd, err);
+    return keep_only_socket(socket_fd, grants, err);
 }
 
 int jail_enter_cell(int socket_fd, int parent, struct jail_limits *limits,
-                    const struct jail_filter *filter, struct err *err)
+                    const struct jail_filter *filter, const struct jail_grants *grants,
+                    struct err *err)
 {
-    if (jail_enter_cell_bare(socket_fd, parent, err) != 0 || forbid_resources(err) != 0 ||
+    if (jail_enter_cell_bare(socket_fd, parent, grants, err) != 0 ||
+        forbid_resources(grants, err) != 0 ||
         limit_cap(RLIMIT_DATA, "RLIMIT_DATA", &limits->data_bytes, err) != 0 ||
         limit_cap(RLIMIT_CPU, "RLIMIT_CPU", &limits->cpu_s, err) != 0 ||
         limit_set(RLIMIT_DATA, "RLIMIT_DATA", limits->data_bytes, err) != 0 ||

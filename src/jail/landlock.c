@@ -10,8 +10,6 @@
 
 /* Rights that are younger than the headers this may be compiled with. */
 #define ACCESS_FS_ABI_1     ((1ULL << 13) - 1)
-#define ACCESS_FS_REFER     (1ULL << 13) /* since ABI 2 */
-#define ACCESS_FS_TRUNCATE  (1ULL << 14) /* since ABI 3 */
 #define ACCESS_FS_IOCTL_DEV (1ULL << 15) /* since ABI 5 */
 #define ACCESS_NET_TCP      3ULL         /* bind and connect; since ABI 4 */
 #define SCOPE_ALL           3ULL         /* abstract sockets and signals; since ABI 6 */
@@ -56,8 +54,8 @@ static int enter(long abi, const struct landlock_grant *grants, size_t count, bo
         return -1;
     }
     const struct ruleset_attr attr = {
-        .handled_access_fs = ACCESS_FS_ABI_1 | (abi >= 2 ? ACCESS_FS_REFER : 0) |
-                             (abi >= 3 ? ACCESS_FS_TRUNCATE : 0) |
+        .handled_access_fs = ACCESS_FS_ABI_1 | (abi >= 2 ? LANDLOCK_REFER : 0) |
+                             (abi >= 3 ? LANDLOCK_TRUNCATE : 0) |
                              (abi >= 5 ? ACCESS_FS_IOCTL_DEV : 0),
         .handled_access_net = keeps_network ? 0 : ACCESS_NET_TCP,
         .scoped = SCOPE_ALL,

@@ -7,6 +7,10 @@
 
 #include "base/err.h"
 
+/* Rights that are younger than the headers this may be compiled with. */
+#define LANDLOCK_REFER    (1ULL << 13) /* since ABI 2 */
+#define LANDLOCK_TRUNCATE (1ULL << 14) /* since ABI 3 */
+
 /* A folder, or a file, and what may be done in it. */
 struct landlock_grant {
     int fd;

@@ -20,6 +20,7 @@
 #define ATTRIBUTE_READ_ONLY 1U
 #define ATTRIBUTE_NO_SUID   2U
 #define ATTRIBUTE_NO_DEV    4U
+#define ATTRIBUTE_NO_EXEC   8U
 
 struct mount_attributes {
     uint64_t set;
@@ -159,4 +160,43 @@ int root_replace(const char *const *folders, size_t count)
         fd_close(&fds[i]);
     }
     return result;
+}
+
+/* ---- Granted directories --------------------------------------------------------------------- */
+
+static bool is_same(int fd, int other)
+{
+    struct stat a;
+    struct stat b;
+    return fstat(fd, &a) == 0 && fstat(other, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+/* The descriptor is of the mount namespace that was left, whose mounts cannot be copied any more;
+ * so the directory is found once more by its path. */
+int granted_isolate(int fd, bool is_writable)
+{
+    const struct mount_attributes attributes = {
+        .set = ATTRIBUTE_NO_SUID | ATTRIBUTE_NO_DEV | ATTRIBUTE_NO_EXEC |
+               (is_writable ? 0 : ATTRIBUTE_READ_ONLY),
+    };
+    char link[64];
+    char path[LIMIT_PATH_BYTES_MAX];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    const ssize_t len = readlink(link, path, sizeof path - 1);
+    if (len <= 0) {
+        return -1;
+    }
+    path[len] = '\0';
+    cleanup_fd int tree =
+        (int)syscall(SYS_open_tree, AT_FDCWD, path, TREE_CLONE | (unsigned)O_CLOEXEC);
+    if (tree < 0 ||
+        syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0) {
+        return -1;
+    }
+    if (!is_same(fd, tree)) {
+        errno = ESTALE;
+        return -1;
+    }
+    return dup3(tree, fd, O_CLOEXEC) < 0 ? -1 : 0;
 }

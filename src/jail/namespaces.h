@@ -17,6 +17,13 @@ void namespaces_leave(struct jail_report *report);
  */
 int root_replace(const char *const *folders, size_t count);
 
+/*
+ * Before root_replace: makes of a directory that is open as `fd` a mount of its own, in no tree and
+ * with nothing above it, which `fd` is then of; read-only unless it is writable. -1 with errno, and
+ * `fd` is as it was.
+ */
+int granted_isolate(int fd, bool is_writable);
+
 #define JAIL_EMPTY_FOLDER "/empty"
 
 enum { JAIL_FOLDERS_MAX = 8 };

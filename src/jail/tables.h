@@ -18,5 +18,7 @@ extern const struct rule_table jail_cell_table;   /* filter.c */
 extern const struct rule_table jail_closed_table; /* closed_filter.c */
 extern const struct rule_table jail_zygote_table; /* zygote_filter.c */
 extern const struct rule_table jail_build_table;  /* build_filter.c */
+extern const struct rule_table jail_reader_table; /* grants.c */
+extern const struct rule_table jail_writer_table; /* the same */
 
 #endif

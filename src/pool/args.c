@@ -15,8 +15,8 @@
 #include "base/log.h"
 
 /* The program, six options with a value, two for each image and one more, --warm, --fresh, two for
- * each control group, and the final NULL. */
-enum { ARGS_MAX = 18 + 2 * LIMIT_IMAGE_COUNT_MAX + 2 * CGROUP_GROUPS_MAX };
+ * each control group and each mount, and the final NULL. */
+enum { ARGS_MAX = 18 + 2 * LIMIT_IMAGE_COUNT_MAX + 2 * CGROUP_GROUPS_MAX + 2 * LIMIT_MOUNTS_MAX };
 
 struct args {
     char *items[ARGS_MAX];
@@ -130,6 +130,50 @@ static int groups_add(struct args *args, const struct cgroup *cgroup, struct err
     return 0;
 }
 
+/* A path as the guest's tree has it: from the root, one name after the other. */
+static bool is_plain(struct span path)
+{
+    size_t at = 1;
+    if (path.len < 2 || path.base[0] != '/' || path.len >= LIMIT_PATH_BYTES_MAX / 2) {
+        return false;
+    }
+    while (at <= path.len) {
+        const struct span rest = {path.base + at, path.len - at};
+        const char *slash = rest.len > 0 ? memchr(rest.base, '/', rest.len) : NULL;
+        const struct span name = {rest.base,
+                                  slash == NULL ? rest.len : (size_t)(slash - rest.base)};
+        if (name.len == 0 || name.len > LIMIT_NAME_BYTES_MAX || span_equal(name, span_of(".")) ||
+            span_equal(name, span_of(".."))) {
+            return false;
+        }
+        at += name.len + 1;
+    }
+    return true;
+}
+
+static int mounts_add(struct args *args, const struct pool_config *config, struct err *err)
+{
+    static const char *const modes[] = {
+        [POOL_MOUNT_RO] = "ro", [POOL_MOUNT_RW] = "rw", [POOL_MOUNT_OVERLAY] = "overlay"};
+    if (config->mount_count > LIMIT_MOUNTS_MAX) {
+        return err_set(err, ERR_USAGE, "more than %u directories are mounted", LIMIT_MOUNTS_MAX);
+    }
+    for (unsigned i = 0; i < config->mount_count; i++) {
+        const struct pool_mount *mount = &config->mounts[i];
+        if (!is_plain(span_of(mount->path))) {
+            return err_set(err, ERR_USAGE,
+                           "nothing can be mounted at \"%.200s\": it has to be an absolute path "
+                           "without \".\" and \"..\", such as " POOL_WORK_DIR,
+                           mount->path);
+        }
+        if (add(args, err, "--mount") != 0 ||
+            add(args, err, "%s:%s", modes[mount->mode], mount->path) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 int args_new(const struct pool_config *config, const struct cgroup *cgroup, char ***out,
              struct err *err)
 {
@@ -147,7 +191,7 @@ int args_new(const struct pool_config *config, const struct cgroup *cgroup, char
         add(args, err, "%" PRIu64, config->memory_bytes_max) != 0 ||
         (!config->is_shared && snapshot_add(args, config->guest_dir, &has_snapshot, err) != 0) ||
         add(args, err, config->warm ? "--warm" : "--cold") != 0 ||
-        groups_add(args, cgroup, err) != 0) {
+        mounts_add(args, config, err) != 0 || groups_add(args, cgroup, err) != 0) {
         args_free(args->items);
         return -1;
     }

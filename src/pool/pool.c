@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -335,6 +336,16 @@ static void clients_limit(struct pool *pool, const struct pool_config *config)
                                                                 : LIMIT_POOL_SESSION_MEMORY_DEFAULT;
 }
 
+static void mounts_note(struct pool *pool, const struct pool_config *config)
+{
+    for (unsigned i = 0; i < config->mount_count; i++) {
+        const struct pool_mount *mount = &config->mounts[i];
+        pool->mount_fds[pool->mount_count++] = mount->fd;
+        pool->is_work_fixed |=
+            mount->mode == POOL_MOUNT_RO && strcmp(mount->path, POOL_WORK_DIR) == 0;
+    }
+}
+
 int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **out, struct err *err)
 {
     if (config_check(config, err) != 0) {
@@ -351,6 +362,7 @@ int pool_new(uv_loop_t *loop, const struct pool_config *config, struct pool **ou
         return -1;
     }
     pool->loop = loop;
+    mounts_note(pool, config);
     pool->spare_cells = config->spare_cells;
     pool->cells_max = config->cells_max;
     pool->is_warm = config->warm;
@@ -478,6 +490,11 @@ int pool_run(struct pool *pool, const struct run_request *asked, const struct ru
 {
     struct run_request request = *asked;
     assert(!request.may_fetch || events->fetch != NULL);
+    if (pool->is_work_fixed && request.file_count > 0) {
+        return err_set(err, ERR_USAGE,
+                       "files cannot be given: programs start in " POOL_WORK_DIR
+                       ", which is mounted to be read alone (see --mount)");
+    }
     return pool_check(pool, err) != 0 || session_apply(&request, err) != 0 ||
                    run_new(pool, &request, events, out, err) != 0
                ? -1

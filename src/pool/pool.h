@@ -30,6 +30,18 @@ struct pool_session; /* pool/session.h */
 
 enum { POOL_CGROUP_TEXT_MAX = 256 };
 
+/* A directory of the host that every program of the pool sees at `path`: absolute, without "." and
+ * "..", and nothing that is in the guest already; programs start in POOL_WORK_DIR where something
+ * is mounted there. `fd` is open with O_PATH | O_DIRECTORY, and is borrowed until pool_close calls
+ * back. */
+enum pool_mount_mode { POOL_MOUNT_RO, POOL_MOUNT_RW, POOL_MOUNT_OVERLAY };
+#define POOL_WORK_DIR "/work"
+struct pool_mount {
+    int fd;
+    const char *path;
+    enum pool_mount_mode mode;
+};
+
 struct pool_config {
     const char *cell_path;     /* the vitrine-cell program */
     const char *guest_dir;     /* folder with core.cwasm and *.img */
@@ -51,6 +63,8 @@ struct pool_config {
     unsigned client_sessions_max;  /* of them, of one client; 0: the default */
     uint64_t session_memory_bytes; /* of all sessions together; 0: the default */
     bool is_lazy;                  /* no zygote is started before a run asks for it */
+    const struct pool_mount *mounts; /* LIMIT_MOUNTS_MAX at most */
+    unsigned mount_count;
     bool is_shared; /* several clients that must not learn of each other: no two zygotes have the
                        same hash secret, so none starts from a snapshot. Otherwise the first one of
                        an environment does, and those that take over do not */

@@ -385,7 +385,10 @@ struct pool_patience {
 struct pool {
     uv_loop_t *loop;
     enum pool_state state;
-    char **args;           /* the base's command line, owned */
+    char **args;                     /* the base's command line, owned */
+    int mount_fds[LIMIT_MOUNTS_MAX]; /* that each zygote inherits, in the order of its --mount */
+    unsigned mount_count;
+    bool is_work_fixed;    /* programs start in a directory that they cannot write to */
     struct cgroup *cgroup; /* owned; NULL: none */
     unsigned spare_cells;
     unsigned cells_max;

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "pool/state.h"
 
-enum { PACKET_BYTES_MAX = WIRE_HEADER_BYTES + LIMIT_CONTROL_FRAME_BYTES_MAX };
+enum { STDIO_COUNT = 4, PACKET_BYTES_MAX = WIRE_HEADER_BYTES + LIMIT_CONTROL_FRAME_BYTES_MAX };
 
 static void on_control(uv_poll_t *poll, int status, int events);
 static void on_patience_over(uv_timer_t *timer);
@@ -465,25 +465,31 @@ void zygote_let_go(struct zygote *zygote)
     }
 }
 
-/* Descriptors of the child: nothing to read, nowhere to print, our log, the control socket. Its
+/* Descriptors of the child: nothing to read, nowhere to print, our log, the control socket, and the
+ * directories that programs are granted. Its
  * environment is empty, and it is in no terminal's session. */
 static int spawn(struct zygote *zygote, char **args, int control_fd)
 {
     static char *no_environment[] = {NULL};
-    uv_stdio_container_t stdio[] = {
+    const struct pool *pool = zygote->pool;
+    uv_stdio_container_t stdio[STDIO_COUNT + LIMIT_MOUNTS_MAX] = {
         {.flags = UV_IGNORE},
         {.flags = UV_IGNORE},
         {.flags = (uv_stdio_flags)(UV_CREATE_PIPE | UV_WRITABLE_PIPE),
          .data.stream = (uv_stream_t *)&zygote->log},
         {.flags = UV_INHERIT_FD, .data.fd = control_fd},
     };
+    for (unsigned i = 0; i < pool->mount_count; i++) {
+        stdio[STDIO_COUNT + i].flags = UV_INHERIT_FD;
+        stdio[STDIO_COUNT + i].data.fd = pool->mount_fds[i];
+    }
     uv_process_options_t options = {
         .exit_cb = on_exit_status,
         .file = args[0],
         .args = args,
         .env = no_environment,
         .flags = UV_PROCESS_DETACHED,
-        .stdio_count = sizeof stdio / sizeof *stdio,
+        .stdio_count = STDIO_COUNT + (int)pool->mount_count,
         .stdio = stdio,
     };
     return uv_spawn(zygote->pool->loop, &zygote->process, &options);

@@ -14,7 +14,7 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -122,16 +122,30 @@ class Attempt:
 class ProbeZygote:
     """One probe, booted; its script has run in the zygote, and cells can be forked."""
 
-    def __init__(self, folder: Path, script: str = "", image: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        script: str = "",
+        image: str = "",
+        mounts: Sequence[tuple[str, Path]] = (),
+        prefix: Sequence[str] = (),
+    ) -> None:
+        """`mounts`: mode and directory, which become descriptors from 4 on. `prefix`: a command
+        that starts the probe.
+        """
         guest = guest_folder(folder, script, image)
         self.log = folder / "log"
         self.number = 0
         program = probe_program()
         command = [str(program), "--core", f"{guest}/core.cwasm", "--image", f"{guest}/stdlib.img"]
         command += ["--memory-max", str(512 << 20), "--cold"]
+        command[:0] = prefix
+        granted = [os.open(path, os.O_PATH | os.O_DIRECTORY) for _, path in mounts]
+        for place, (mode, _) in enumerate(mounts):
+            command += ["--mount", f"{mode}:/work{place}"]
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.pid = os.posix_spawn(
-            program,
+            command[0],
             command,
             {},
             file_actions=[
@@ -145,10 +159,15 @@ class ProbeZygote:
                     os.O_WRONLY | os.O_CREAT | os.O_APPEND,
                     0o600,
                 ),
+                # In two steps, as one may be where another is to go.
+                *((os.POSIX_SPAWN_DUP2, fd, 100 + i) for i, fd in enumerate(granted)),
+                *((os.POSIX_SPAWN_DUP2, 100 + i, CONTROL_FD + 1 + i) for i in range(len(granted))),
+                *((os.POSIX_SPAWN_CLOSE, 100 + i) for i in range(len(granted))),
             ],
             setsid=True,
         )
-        theirs.close()
+        for fd in (theirs.detach(), *granted):
+            os.close(fd)
         self.end = ""
         try:
             packet = self._receive()

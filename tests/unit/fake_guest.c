@@ -447,6 +447,17 @@ static void command_made(struct guest *guest, const char *name, const char *text
     (void)buf_append(&guest->made, text, strlen(text) + 1);
 }
 
+int guest_mount(struct guest *guest, int fd, const char *path, enum guest_grant how,
+                struct err *err)
+{
+    (void)guest;
+    (void)fd;
+    (void)path;
+    (void)how;
+    (void)err;
+    return 0;
+}
+
 int guest_made_files(struct guest *guest, uint64_t bytes_max,
                      const struct guest_made_events *events, uint32_t *left_out)
 {

@@ -54,7 +54,7 @@ static void child_run(const struct attempt *attempt, int socket_fd, int parent)
 {
     struct err err;
     struct jail_limits limits = {.data_bytes = 4 * GIB, .cpu_s = 5};
-    if (jail_enter_cell(socket_fd, parent, &limits, filter, &err) != 0) {
+    if (jail_enter_cell(socket_fd, parent, &limits, filter, NULL, &err) != 0) {
         _exit(STATUS_OUTSIDE);
     }
     const long *a = attempt->args;
@@ -167,7 +167,7 @@ static void int80_run(int socket_fd, int parent)
 {
     struct err err;
     struct jail_limits limits = {.data_bytes = 4 * GIB, .cpu_s = 5};
-    if (jail_enter_cell(socket_fd, parent, &limits, filter, &err) != 0) {
+    if (jail_enter_cell(socket_fd, parent, &limits, filter, NULL, &err) != 0) {
         _exit(STATUS_OUTSIDE);
     }
     long number = 20; /* getpid on i386 */
@@ -274,7 +274,7 @@ static void in_child(void (*body)(int socket_fd, int parent))
 static void descriptors_body(int socket_fd, int parent)
 {
     struct err err;
-    if (dup2(STDERR_FILENO, 100) < 0 || jail_enter_cell_bare(socket_fd, parent, &err) != 0) {
+    if (dup2(STDERR_FILENO, 100) < 0 || jail_enter_cell_bare(socket_fd, parent, NULL, &err) != 0) {
         _exit(STATUS_OUTSIDE);
     }
     for (int fd = 0; fd < CALLS_MAX; fd++) {
@@ -295,7 +295,7 @@ static void descriptors_are_the_agreed_set(void **state)
 static void orphan_body(int socket_fd, int parent)
 {
     struct err err = {0};
-    int result = jail_enter_cell_bare(socket_fd, parent + 1, &err);
+    int result = jail_enter_cell_bare(socket_fd, parent + 1, NULL, &err);
     _exit(result != 0 && err.code == ERR_GONE ? STATUS_DONE : 0);
 }
 
@@ -313,7 +313,7 @@ static void memory_body(int socket_fd, int parent)
     const struct jail_limits low = {.data_bytes = 256 * MIB, .cpu_s = 2};
     const struct jail_limits high = {.data_bytes = 2 * GIB, .cpu_s = 60};
     if (jail_drop_privileges(&err) != 0 ||
-        jail_enter_cell(socket_fd, parent, &ceilings, filter, &err) != 0 ||
+        jail_enter_cell(socket_fd, parent, &ceilings, filter, NULL, &err) != 0 ||
         jail_lower_limits(&ceilings, &low) != 0) {
         _exit(STATUS_OUTSIDE);
     }
@@ -354,17 +354,18 @@ static void zygote_body(int socket_fd, int parent)
     snprintf(inside, sizeof inside, "%s/file", zygote_folder);
     snprintf(beside, sizeof beside, "%s/other", zygote_folder);
     if (setenv("SECRET", "1", 1) != 0 || dup2(socket_fd, JAIL_SOCKET_FD) < 0 ||
-        dup2(STDERR_FILENO, 100) < 0 || jail_begin(&err) != 0) {
+        dup2(STDERR_FILENO, 100) < 0 || jail_begin(NULL, &err) != 0) {
         _exit(STATUS_OUTSIDE);
     }
     bool is_closed = fcntl(100, F_GETFD) < 0;
-    if (jail_leave_host(&report, &err) != 0 || jail_restrict(&report, folders, 1, &err) != 0) {
+    if (jail_leave_host(&report, &err) != 0 ||
+        jail_restrict(&report, folders, 1, NULL, &err) != 0) {
         _exit(STATUS_OUTSIDE);
     }
     struct rlimit core;
     bool is_readable = can_open(inside) && !can_make(beside) && !can_make(inside) &&
                        !can_open("/etc/passwd") && !can_open("/proc/self/status");
-    if (jail_close(&report, NULL, &err) != 0) {
+    if (jail_close(&report, NULL, NULL, &err) != 0) {
         _exit(STATUS_OUTSIDE);
     }
     bool is_over = !can_open(inside) && !can_open("/") && !can_make("/x");
@@ -546,8 +547,9 @@ static int group_setup(void **state)
     struct err err;
     char path[PATH_BYTES];
     snprintf(zygote_folder, sizeof zygote_folder, "/tmp/vitrine-jail-XXXXXX");
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || jail_filter_build(&filter, &err) != 0 ||
-        mkdtemp(zygote_folder) == NULL || chmod(zygote_folder, 0755) != 0) {
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        jail_filter_build(NULL, &filter, &err) != 0 || mkdtemp(zygote_folder) == NULL ||
+        chmod(zygote_folder, 0755) != 0) {
         return -1;
     }
     snprintf(path, sizeof path, "%s/file", zygote_folder);

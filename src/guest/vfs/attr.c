@@ -43,6 +43,9 @@ int vfs_fstat(struct vfs *vfs, int fd, struct vfs_stat *out)
     if (file == NULL) {
         return -GUEST_EBADF;
     }
+    if (file->kind == FILE_HOST) {
+        return granted_file_stat(file, out);
+    }
     if (file->kind != FILE_NODE) {
         pipe_stat(&vfs->pipes[file->pipe], out);
         return 0;
@@ -66,23 +69,22 @@ int vfs_access(struct vfs *vfs, int dirfd, struct span path, int mode, int flags
     struct lookup lookup;
     int status = find_node(vfs, dirfd, path, flags,
                            VFS_AT_SYMLINK_NOFOLLOW | VFS_AT_EMPTY_PATH | eaccess, &lookup);
+    if (status == 0 && (mode & VFS_W_OK) != 0) {
+        status = granted_may_write(vfs, lookup.node);
+    }
     if (status != 0) {
         return status;
     }
     return vnode_may(vfs, lookup.node, (unsigned)mode) ? 0 : -GUEST_EACCES;
 }
 
-/* The inode to change by path; EPERM for what belongs to the sandbox. */
-static int own_by_path(struct vfs *vfs, int dirfd, struct span path, int flags,
-                       struct inode **inode)
+enum { CHANGE_FLAGS = VFS_AT_SYMLINK_NOFOLLOW | VFS_AT_EMPTY_PATH };
+
+/* The inode to change of what was looked up; EPERM for what belongs to the sandbox. */
+static int own_found(struct vfs *vfs, const struct lookup *lookup, struct inode **inode)
 {
-    struct lookup lookup;
-    int status =
-        find_node(vfs, dirfd, path, flags, VFS_AT_SYMLINK_NOFOLLOW | VFS_AT_EMPTY_PATH, &lookup);
     uint32_t number;
-    if (status == 0) {
-        status = path_own(vfs, &lookup, &number);
-    }
+    const int status = path_own(vfs, lookup, &number);
     if (status != 0) {
         return status;
     }
@@ -125,15 +127,27 @@ int vfs_chmod(struct vfs *vfs, int dirfd, struct span path, uint32_t mode, int f
     if (is_descriptor(dirfd, path, flags)) {
         return vfs_fchmod(vfs, dirfd, mode);
     }
+    struct lookup lookup;
     struct inode *inode;
-    int status = own_by_path(vfs, dirfd, path, flags, &inode);
+    int status = find_node(vfs, dirfd, path, flags, CHANGE_FLAGS, &lookup);
+    if (status == 0) {
+        status = granted_chmod(vfs, &lookup, mode);
+    }
+    if (status != 0) {
+        return status > 0 ? 0 : status;
+    }
+    status = own_found(vfs, &lookup, &inode);
     return status != 0 ? status : change_mode(vfs, inode, mode);
 }
 
 int vfs_fchmod(struct vfs *vfs, int fd, uint32_t mode)
 {
     struct inode *inode;
-    int status = own_by_fd(vfs, fd, &inode);
+    int status = granted_fchmod(vfs, files_get(vfs, fd), mode);
+    if (status != 0) {
+        return status > 0 ? 0 : status;
+    }
+    status = own_by_fd(vfs, fd, &inode);
     return status != 0 || inode == NULL ? status : change_mode(vfs, inode, mode);
 }
 
@@ -181,8 +195,16 @@ int vfs_utimens(struct vfs *vfs, int dirfd, struct span path, struct vfs_time at
     if (is_descriptor(dirfd, path, flags)) {
         return vfs_futimens(vfs, dirfd, atime, mtime);
     }
+    struct lookup lookup;
     struct inode *inode;
-    int status = own_by_path(vfs, dirfd, path, flags, &inode);
+    int status = find_node(vfs, dirfd, path, flags, CHANGE_FLAGS, &lookup);
+    if (status == 0) {
+        status = granted_utimens(vfs, &lookup, atime, mtime);
+    }
+    if (status != 0) {
+        return status > 0 ? 0 : status;
+    }
+    status = own_found(vfs, &lookup, &inode);
     if (status == 0) {
         change_times(vfs, inode, atime, mtime);
     }
@@ -192,7 +214,11 @@ int vfs_utimens(struct vfs *vfs, int dirfd, struct span path, struct vfs_time at
 int vfs_futimens(struct vfs *vfs, int fd, struct vfs_time atime, struct vfs_time mtime)
 {
     struct inode *inode;
-    int status = own_by_fd(vfs, fd, &inode);
+    int status = granted_futimens(vfs, files_get(vfs, fd), atime, mtime);
+    if (status != 0) {
+        return status > 0 ? 0 : status;
+    }
+    status = own_by_fd(vfs, fd, &inode);
     if (status == 0 && inode != NULL) {
         change_times(vfs, inode, atime, mtime);
     }
@@ -215,6 +241,9 @@ int vfs_truncate(struct vfs *vfs, int dirfd, struct span path, int64_t size)
     }
     if (!vnode_may(vfs, lookup.node, VFS_W_OK)) {
         return -GUEST_EACCES;
+    }
+    if (lookup.node.layer == LAYER_GRANTED && !granted_is_overlaid(vfs, lookup.parent)) {
+        return granted_truncate(vfs, &lookup, (uint64_t)size);
     }
     uint32_t number;
     status = path_own(vfs, &lookup, &number);

@@ -1,6 +1,7 @@
 /* Descriptors and open files: making, sharing, closing them. */
 #include <assert.h>
 
+#include "guest/vfs/host.h"
 #include "guest/vfs/tree.h"
 
 enum { PERMISSIONS = 07777 };
@@ -88,6 +89,7 @@ static void hold(struct vfs *vfs, const struct file *file)
     case FILE_NODE: inode_hold(vfs, file->node.layer == 0 ? file->node.index : file->parent); break;
     case FILE_PIPE_READ: vfs->pipes[file->pipe].readers++; break;
     case FILE_PIPE_WRITE: vfs->pipes[file->pipe].writers++; break;
+    case FILE_HOST:
     case FILE_FREE: break;
     }
 }
@@ -100,10 +102,12 @@ static void drop(struct vfs *vfs, struct file *file)
     }
     struct file last = *file;
     *file = (struct file){.kind = FILE_FREE};
+    granted_listing_free(last.listing);
     switch (last.kind) {
     case FILE_NODE: inode_release(vfs, last.node.layer == 0 ? last.node.index : last.parent); break;
     case FILE_PIPE_READ:
     case FILE_PIPE_WRITE: pipe_close(&vfs->pipes[last.pipe], last.kind == FILE_PIPE_WRITE); break;
+    case FILE_HOST: host_close(last.host_fd); break;
     case FILE_FREE: break;
     }
 }
@@ -186,13 +190,27 @@ static int open_vnode(struct vfs *vfs, struct vnode node, uint32_t parent, int f
     return files_add(vfs, &file, (flags & VFS_O_CLOEXEC) != 0);
 }
 
+/* A file of a granted directory, opened or made on the host. */
+static int open_on_host(struct vfs *vfs, const struct lookup *lookup, int flags,
+                        const uint32_t *mode)
+{
+    struct file file = {.flags = flags & FLAGS_KEPT};
+    const int status = mode == NULL ? granted_open(vfs, lookup, flags, &file)
+                                    : granted_create(vfs, lookup, flags, *mode, &file);
+    return status != 0 ? status : files_add(vfs, &file, (flags & VFS_O_CLOEXEC) != 0);
+}
+
 static int open_new(struct vfs *vfs, const struct lookup *lookup, int flags, uint32_t mode)
 {
     int status = path_may_change(vfs, lookup->parent);
     if (status != 0) {
         return status;
     }
-    uint32_t number = inode_new(vfs, VFS_S_IFREG | (mode & PERMISSIONS & ~vfs->umask));
+    mode &= PERMISSIONS & ~vfs->umask;
+    if (granted_is_written(vfs, lookup->parent)) {
+        return open_on_host(vfs, lookup, flags, &mode);
+    }
+    uint32_t number = inode_new(vfs, VFS_S_IFREG | mode);
     if (number == INODE_NONE) {
         return -GUEST_ENOMEM;
     }
@@ -224,6 +242,9 @@ static int open_nameless(struct vfs *vfs, int dirfd, struct span path, int flags
         return -GUEST_ENOTDIR;
     }
     status = path_may_change(vfs, lookup.node.index);
+    if (status == 0 && granted_is_written(vfs, lookup.node.index)) {
+        status = -GUEST_ENOTSUP;
+    }
     if (status != 0) {
         return status;
     }
@@ -264,9 +285,14 @@ static int open_existing(struct vfs *vfs, const struct lookup *lookup, int flags
     struct vnode node = lookup->node;
     bool is_file = (vnode_mode(vfs, node) & VFS_S_IFMT) == VFS_S_IFREG;
     bool truncates = (flags & VFS_O_TRUNC) != 0;
-    if (is_file && (truncates || (flags & VFS_O_ACCMODE) != VFS_O_RDONLY)) {
+    bool changes = is_file && (truncates || (flags & VFS_O_ACCMODE) != VFS_O_RDONLY);
+    if (node.layer == LAYER_GRANTED && (!changes || !granted_is_overlaid(vfs, lookup->parent))) {
+        return open_on_host(vfs, lookup, flags, NULL);
+    }
+    if (changes) {
         uint32_t number;
-        status = path_own(vfs, lookup, &number);
+        status = node.layer == LAYER_GRANTED && truncates ? granted_copy_up(vfs, node, 0, &number)
+                                                          : path_own(vfs, lookup, &number);
         if (status == 0 && truncates) {
             status = inode_truncate(vfs, inode_get(vfs, number), 0);
         }

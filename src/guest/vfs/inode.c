@@ -98,6 +98,7 @@ void inode_unname(struct vfs *vfs, uint32_t number)
 static void free_insides(struct vfs *vfs, struct inode *inode)
 {
     if ((inode->mode & VFS_S_IFMT) == VFS_S_IFDIR) {
+        granted_forget(vfs, inode);
         dir_free(inode->as.dir);
     } else {
         content_cut(vfs, &inode->as.content, 0);
@@ -153,6 +154,9 @@ void inode_modified(struct vfs *vfs, struct inode *inode)
 bool inode_may(const struct vfs *vfs, const struct inode *inode, unsigned bits)
 {
     if (vfs->by_host) {
+        return true;
+    }
+    if (inode->granted != 0) { /* the host will say, and path_may_change */
         return true;
     }
     bool is_dir = (inode->mode & VFS_S_IFMT) == VFS_S_IFDIR;
@@ -213,6 +217,9 @@ uint32_t vnode_mode(const struct vfs *vfs, struct vnode node)
     if (node.layer == 0) {
         return inode_get(vfs, node.index)->mode;
     }
+    if (node.layer == LAYER_GRANTED) {
+        return granted_seen(vfs, node)->mode;
+    }
     struct image_entry entry;
     return image_of(vfs, node, &entry) == 0 ? entry.mode : 0;
 }
@@ -221,6 +228,9 @@ bool vnode_may(const struct vfs *vfs, struct vnode node, unsigned bits)
 {
     if (node.layer == 0) {
         return inode_may(vfs, inode_get(vfs, node.index), bits);
+    }
+    if (node.layer == LAYER_GRANTED) {
+        return true;
     }
     return vfs->by_host || ((vnode_mode(vfs, node) >> 6) & bits) == bits;
 }
@@ -261,10 +271,27 @@ static void stat_inode(const struct inode *inode, struct vfs_stat *out)
     }
 }
 
+/* A directory that is open, or the working directory, may have changed on the host since it was
+ * looked up, or be gone from there. */
+static int dir_stat_again(const struct vfs *vfs, uint32_t number, struct vfs_stat *out)
+{
+    struct vfs_stat now;
+    const int status = granted_dir_stat(vfs, number, &now);
+    if (status == 0) {
+        *out = now;
+    }
+    return status == -GUEST_ENOENT ? 0 : status;
+}
+
 int vnode_stat(const struct vfs *vfs, struct vnode node, struct vfs_stat *out)
 {
     if (node.layer == 0) {
-        stat_inode(inode_get(vfs, node.index), out);
+        const struct inode *inode = inode_get(vfs, node.index);
+        stat_inode(inode, out);
+        return inode->granted == 0 || inode->written ? 0 : dir_stat_again(vfs, node.index, out);
+    }
+    if (node.layer == LAYER_GRANTED) {
+        *out = *granted_seen(vfs, node);
         return 0;
     }
     struct image_entry entry;
@@ -306,6 +333,9 @@ int64_t vnode_read(const struct vfs *vfs, struct vnode node, uint64_t offset, ch
             return (int64_t)part;
         }
         node = inode->backing;
+    }
+    if (node.layer == LAYER_GRANTED) {
+        return granted_read(vfs, node, offset, out, len);
     }
     struct image_entry entry;
     int status = image_of(vfs, node, &entry);

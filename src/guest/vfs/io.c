@@ -5,7 +5,19 @@
 
 static uint32_t type_of(const struct vfs *vfs, const struct file *file)
 {
-    return file->kind == FILE_NODE ? vnode_mode(vfs, file->node) & VFS_S_IFMT : VFS_S_IFIFO;
+    switch (file->kind) {
+    case FILE_NODE: return vnode_mode(vfs, file->node) & VFS_S_IFMT;
+    case FILE_HOST: return VFS_S_IFREG;
+    case FILE_FREE:
+    case FILE_PIPE_READ:
+    case FILE_PIPE_WRITE: break;
+    }
+    return VFS_S_IFIFO;
+}
+
+static bool is_pipe(const struct file *file)
+{
+    return file->kind == FILE_PIPE_READ || file->kind == FILE_PIPE_WRITE;
 }
 
 static const struct vfs_device *device_of(const struct vfs *vfs, const struct file *file)
@@ -28,6 +40,9 @@ static int64_t device_write(const struct vfs_device *device, const char *bytes, 
 static int64_t read_at(struct vfs *vfs, const struct file *file, void *bytes, size_t len,
                        uint64_t offset)
 {
+    if (file->kind == FILE_HOST) {
+        return granted_file_read(file, bytes, len, offset);
+    }
     switch (type_of(vfs, file)) {
     case VFS_S_IFDIR: return -GUEST_EISDIR;
     case VFS_S_IFCHR: return device_read(device_of(vfs, file), bytes, len);
@@ -67,6 +82,9 @@ static int64_t write_at(struct vfs *vfs, const struct file *file, const void *by
     if (type_of(vfs, file) == VFS_S_IFCHR) {
         return device_write(device_of(vfs, file), bytes, len);
     }
+    if (file->kind == FILE_HOST) {
+        return granted_file_write(vfs, file, bytes, len, offset);
+    }
     /* Only files and devices are ever opened for writing, and files have an inode then. */
     assert(file->node.layer == 0);
     struct inode *inode = inode_get(vfs, file->node.index);
@@ -84,7 +102,7 @@ int64_t vfs_read(struct vfs *vfs, int fd, void *bytes, size_t len)
     if (file == NULL) {
         return -GUEST_EBADF;
     }
-    if (file->kind != FILE_NODE) {
+    if (is_pipe(file)) {
         return pipe_read(&vfs->pipes[file->pipe], bytes, len);
     }
     int64_t count = read_at(vfs, file, bytes, len, file->offset);
@@ -101,7 +119,7 @@ int64_t vfs_write(struct vfs *vfs, int fd, const void *bytes, size_t len)
     if (file == NULL) {
         return -GUEST_EBADF;
     }
-    if (file->kind != FILE_NODE) {
+    if (is_pipe(file)) {
         return pipe_write(&vfs->pipes[file->pipe], bytes, len);
     }
     return write_at(vfs, file, bytes, len, &file->offset);
@@ -110,8 +128,7 @@ int64_t vfs_write(struct vfs *vfs, int fd, const void *bytes, size_t len)
 /* Whether a file has places at all. */
 static bool is_stream(const struct vfs *vfs, const struct file *file)
 {
-    return file->kind != FILE_NODE ||
-           (type_of(vfs, file) == VFS_S_IFCHR && device_of(vfs, file)->stream);
+    return is_pipe(file) || (type_of(vfs, file) == VFS_S_IFCHR && device_of(vfs, file)->stream);
 }
 
 /* Why a descriptor cannot be used at an offset in the wanted way: what it is comes first. */
@@ -149,7 +166,9 @@ int64_t vfs_pwrite(struct vfs *vfs, int fd, const void *bytes, size_t len, int64
 static uint64_t size_of(const struct vfs *vfs, const struct file *file)
 {
     struct vfs_stat stat;
-    return vnode_stat(vfs, file->node, &stat) == 0 ? stat.size : 0;
+    const int status = file->kind == FILE_HOST ? granted_file_stat(file, &stat)
+                                               : vnode_stat(vfs, file->node, &stat);
+    return status == 0 ? stat.size : 0;
 }
 
 int64_t vfs_seek(struct vfs *vfs, int fd, int64_t offset, int whence)
@@ -200,7 +219,9 @@ int vfs_ftruncate(struct vfs *vfs, int fd, int64_t size)
     if (files_get_for(vfs, fd, VFS_W_OK) == NULL || type_of(vfs, file) != VFS_S_IFREG) {
         return -GUEST_EINVAL;
     }
-    return inode_truncate(vfs, inode_get(vfs, file->node.index), (uint64_t)size);
+    return file->kind == FILE_HOST
+               ? granted_file_truncate(vfs, file, (uint64_t)size)
+               : inode_truncate(vfs, inode_get(vfs, file->node.index), (uint64_t)size);
 }
 
 int vfs_fallocate(struct vfs *vfs, int fd, int mode, int64_t offset, int64_t len)
@@ -226,6 +247,9 @@ int vfs_fallocate(struct vfs *vfs, int fd, int mode, int64_t offset, int64_t len
     if (end > LIMIT_FILE_SIZE_BYTES_MAX) {
         return -GUEST_EFBIG;
     }
+    if (file->kind == FILE_HOST) { /* the C library then writes what is missing */
+        return -GUEST_ENOTSUP;
+    }
     struct inode *inode = inode_get(vfs, file->node.index);
     int status = inode_own_contents(vfs, inode, UINT64_MAX);
     if (status == 0) {
@@ -244,6 +268,9 @@ int vfs_fsync(struct vfs *vfs, int fd)
     if (file == NULL) {
         return -GUEST_EBADF;
     }
+    if (file->kind == FILE_HOST) {
+        return granted_file_sync(file);
+    }
     uint32_t type = type_of(vfs, file);
     return type == VFS_S_IFREG || type == VFS_S_IFDIR ? 0 : -GUEST_EINVAL;
 }
@@ -260,7 +287,7 @@ int vfs_readdir(struct vfs *vfs, int fd, struct vfs_dirent *out)
     if (inode_get(vfs, file->node.index)->nlink == 0) {
         return -GUEST_ENOENT;
     }
-    return layers_next(vfs, file->node.index, &file->offset, out);
+    return layers_next(vfs, file->node.index, &file->offset, &file->listing, out);
 }
 
 unsigned vfs_poll(struct vfs *vfs, int fd)
@@ -269,7 +296,7 @@ unsigned vfs_poll(struct vfs *vfs, int fd)
     if (file == NULL) {
         return VFS_POLLNVAL;
     }
-    if (file->kind != FILE_NODE) {
+    if (is_pipe(file)) {
         return pipe_poll(&vfs->pipes[file->pipe], file->kind == FILE_PIPE_WRITE);
     }
     if (type_of(vfs, file) == VFS_S_IFCHR) {

@@ -7,8 +7,8 @@
 /* Positions in a directory: 0 and 1 are "." and "..", then the images' names from the top image
  * down, each at a fixed place whatever becomes of it; then the names of the writable layer that no
  * image has. So a listing goes on rightly while entries are changed, removed or copied up. */
-#define POSITION_IMAGES  2ULL
-#define POSITION_WRITTEN (1ULL << 40)
+#define POSITION_IMAGES 2ULL
+#define POSITION_HOST   (1ULL << 39)
 
 enum { DT_CHAR = 2, DT_DIR = 4, DT_REGULAR = 8, DT_LINK = 10, ORIGINS_FIRST = 64 };
 
@@ -142,6 +142,9 @@ static int find_in_images(const struct vfs *vfs, const struct inode *dir, struct
 int layers_lookup(struct vfs *vfs, uint32_t dir, struct span name, struct vnode *out)
 {
     const struct inode *inode = inode_get(vfs, dir);
+    if (inode->granted != 0) {
+        return granted_lookup(vfs, dir, name, out);
+    }
     const struct entry *entry = dir_find(inode->as.dir, name);
     if (entry != NULL) {
         *out = vnode_of_inode(entry->inode);
@@ -158,10 +161,12 @@ int layers_lookup(struct vfs *vfs, uint32_t dir, struct span name, struct vnode 
     return (mode & VFS_S_IFMT) == VFS_S_IFDIR ? enter_dir(vfs, dir, name, *out, out) : 0;
 }
 
-bool layers_have(const struct vfs *vfs, const struct inode *dir, struct span name)
+bool layers_have(const struct vfs *vfs, uint32_t dir, struct span name)
 {
+    const struct inode *inode = inode_get(vfs, dir);
     struct vnode node;
-    return find_in_images(vfs, dir, name, &node) != 0;
+    return inode->granted != 0 ? granted_has(vfs, dir, name)
+                               : find_in_images(vfs, inode, name, &node) != 0;
 }
 
 static uint8_t dirent_type(uint32_t mode)
@@ -252,23 +257,59 @@ static int next_in_images(const struct vfs *vfs, const struct inode *dir, uint64
     return 0;
 }
 
-static int next_written(const struct vfs *vfs, const struct inode *dir, uint64_t *position,
-                        struct vfs_dirent *out)
+/* What the host has; of names that the guest has too, the guest's. */
+static int next_on_host(struct vfs *vfs, uint32_t number, uint64_t *position,
+                        struct granted_listing **listing, struct vfs_dirent *out)
 {
+    const struct dir *own_names = inode_get(vfs, number)->as.dir;
     for (;;) {
-        const struct entry *entry = dir_from_cookie(dir->as.dir, *position - POSITION_WRITTEN);
+        const int status = granted_next(vfs, number, *position - POSITION_HOST, listing, out);
+        if (status <= 0) {
+            *position = status == 0 ? POSITION_WRITTEN : *position;
+            return status;
+        }
+        out->cookie = ++*position;
+        const struct span name = {out->name, out->name_len};
+        const struct entry *own = dir_find(own_names, name);
+        if (own == NULL || (own->inode != INODE_NONE && inode_get(vfs, own->inode)->granted != 0)) {
+            return 1;
+        }
+        if (own->inode != INODE_NONE) {
+            return fill_from_inode(vfs, out, name, own->inode, *position);
+        }
+    }
+}
+
+/* Whether a listing has shown the name already, or never will: of directories that are only
+ * remembered it is the host that says whether they are there. */
+static bool is_shown(const struct vfs *vfs, uint32_t number, const struct granted_listing *listing,
+                     const struct entry *entry, struct span name)
+{
+    if (inode_get(vfs, number)->granted == 0) {
+        return layers_have(vfs, number, name);
+    }
+    return inode_get(vfs, entry->inode)->granted != 0 || granted_listing_has(listing, name);
+}
+
+static int next_written(const struct vfs *vfs, uint32_t number, uint64_t *position,
+                        const struct granted_listing *listing, struct vfs_dirent *out)
+{
+    const struct dir *names = inode_get(vfs, number)->as.dir;
+    for (;;) {
+        const struct entry *entry = dir_from_cookie(names, *position - POSITION_WRITTEN);
         if (entry == NULL) {
             return 0;
         }
         *position = POSITION_WRITTEN + entry->cookie + 1;
-        struct span name = dir_name(dir->as.dir, entry);
-        if (entry->inode != INODE_NONE && !layers_have(vfs, dir, name)) {
+        struct span name = dir_name(names, entry);
+        if (entry->inode != INODE_NONE && !is_shown(vfs, number, listing, entry, name)) {
             return fill_from_inode(vfs, out, name, entry->inode, *position);
         }
     }
 }
 
-int layers_next(struct vfs *vfs, uint32_t dir, uint64_t *position, struct vfs_dirent *out)
+int layers_next(struct vfs *vfs, uint32_t dir, uint64_t *position, struct granted_listing **listing,
+                struct vfs_dirent *out)
 {
     const struct inode *inode = inode_get(vfs, dir);
     if (*position < POSITION_IMAGES) {
@@ -277,20 +318,45 @@ int layers_next(struct vfs *vfs, uint32_t dir, uint64_t *position, struct vfs_di
         return fill_from_inode(vfs, out, span_of(is_self ? "." : ".."),
                                is_self ? dir : inode->as.dir->parent, *position);
     }
-    if (*position < POSITION_WRITTEN) {
+    if (*position < POSITION_WRITTEN && inode->granted != 0) {
+        if (*position < POSITION_HOST) {
+            *position = POSITION_HOST;
+        }
+        const int status = next_on_host(vfs, dir, position, listing, out);
+        if (status != 0) {
+            return status;
+        }
+    } else if (*position < POSITION_WRITTEN) {
         int status = next_in_images(vfs, inode, position, out);
         if (status != 0) {
             return status;
         }
     }
-    return next_written(vfs, inode, position, out);
+    return next_written(vfs, dir, position, *listing, out);
+}
+
+int layers_next_written(struct vfs *vfs, uint32_t dir, uint64_t *position, struct vfs_dirent *out)
+{
+    const struct dir *names = inode_get(vfs, dir)->as.dir;
+    for (;;) {
+        const struct entry *entry = dir_from_cookie(names, *position - POSITION_WRITTEN);
+        if (entry == NULL) {
+            return 0;
+        }
+        *position = POSITION_WRITTEN + entry->cookie + 1;
+        if (entry->inode != INODE_NONE) {
+            return fill_from_inode(vfs, out, dir_name(names, entry), entry->inode, *position);
+        }
+    }
 }
 
 int layers_is_empty(struct vfs *vfs, uint32_t dir)
 {
     uint64_t position = POSITION_IMAGES;
+    struct granted_listing *listing = NULL;
     struct vfs_dirent entry;
-    int status = layers_next(vfs, dir, &position, &entry);
+    int status = layers_next(vfs, dir, &position, &listing, &entry);
+    granted_listing_free(listing);
     return status < 0 ? status : status == 0;
 }
 
@@ -374,7 +440,7 @@ static void drop_entry(struct vfs *vfs, uint32_t dir, struct span name)
     if ((entry->flags & ENTRY_CHARGED) != 0) {
         vfs->count_used--;
     }
-    if (layers_have(vfs, parent, name)) {
+    if (!granted_is_written(vfs, dir) && layers_have(vfs, dir, name)) {
         entry->inode = INODE_NONE;
         entry->flags = 0;
     } else {

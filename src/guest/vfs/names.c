@@ -11,7 +11,8 @@ static bool is_dir(const struct vfs *vfs, struct vnode node)
 /* Part of the sandbox, as a mount point is. */
 static bool is_fixed(const struct vfs *vfs, struct vnode node)
 {
-    return vnode_exists(node) && node.layer == 0 && inode_get(vfs, node.index)->fixed;
+    return vnode_exists(node) && node.layer == 0 &&
+           (inode_get(vfs, node.index)->fixed || granted_is_root(vfs, node.index));
 }
 
 /* Gives a fresh inode its first name, or lets it go again. */
@@ -35,6 +36,9 @@ int vfs_mkdir(struct vfs *vfs, int dirfd, struct span path, uint32_t mode)
         return status;
     }
     mode &= PERMISSIONS & ~vfs->umask;
+    if (granted_is_written(vfs, lookup.parent)) {
+        return granted_mkdir(vfs, &lookup, mode);
+    }
     return name_new(vfs, &lookup, inode_new_dir(vfs, mode, lookup.parent));
 }
 
@@ -50,6 +54,9 @@ int vfs_mknod(struct vfs *vfs, int dirfd, struct span path, uint32_t mode)
         return -GUEST_EPERM;
     }
     mode &= PERMISSIONS & ~vfs->umask;
+    if (granted_is_written(vfs, lookup.parent)) {
+        return granted_mknod(vfs, &lookup, mode);
+    }
     return name_new(vfs, &lookup, inode_new(vfs, VFS_S_IFREG | mode));
 }
 
@@ -63,6 +70,9 @@ int vfs_symlink(struct vfs *vfs, struct span target, int dirfd, struct span path
     }
     struct lookup lookup;
     int status = path_new_name(vfs, dirfd, path, false, &lookup);
+    if (status == 0 && granted_is_written(vfs, lookup.parent)) {
+        status = -GUEST_EPERM; /* it would lead somewhere on the host */
+    }
     if (status != 0) {
         return status;
     }
@@ -101,6 +111,9 @@ static int remove_dir(struct vfs *vfs, const struct lookup *lookup)
     if (is_fixed(vfs, lookup->node)) {
         return -GUEST_EBUSY;
     }
+    if (granted_is_written(vfs, lookup->parent)) {
+        return granted_remove(vfs, lookup);
+    }
     int empty = layers_is_empty(vfs, lookup->node.index);
     if (empty <= 0) {
         return empty < 0 ? empty : -GUEST_ENOTEMPTY;
@@ -125,6 +138,9 @@ static int remove_file(struct vfs *vfs, const struct lookup *lookup)
     }
     if (is_dir(vfs, lookup->node)) {
         return -GUEST_EISDIR;
+    }
+    if (granted_is_written(vfs, lookup->parent)) {
+        return granted_remove(vfs, lookup);
     }
     return layers_unlink(vfs, lookup->parent, lookup_name(lookup), lookup->node);
 }
@@ -184,7 +200,13 @@ static int check_rename(struct vfs *vfs, const struct lookup *from, const struct
     if (is_fixed(vfs, from->node) || is_fixed(vfs, to->node)) {
         return -GUEST_EBUSY;
     }
+    if (granted_around(vfs, from->parent) != granted_around(vfs, to->parent)) {
+        return -GUEST_EXDEV;
+    }
     bool from_dir = is_dir(vfs, from->node);
+    if (from_dir && granted_is_overlaid(vfs, from->node.index)) {
+        return -GUEST_EXDEV; /* the host has its contents under that name alone */
+    }
     if (vnode_exists(to->node)) {
         if (from_dir != is_dir(vfs, to->node)) {
             return from_dir ? -GUEST_ENOTDIR : -GUEST_EISDIR;
@@ -193,7 +215,7 @@ static int check_rename(struct vfs *vfs, const struct lookup *from, const struct
     if (from_dir && from->parent != to->parent && !vnode_may(vfs, from->node, VFS_W_OK)) {
         return -GUEST_EACCES;
     }
-    if (from_dir && vnode_exists(to->node)) {
+    if (from_dir && vnode_exists(to->node) && !granted_is_written(vfs, to->parent)) {
         int empty = layers_is_empty(vfs, to->node.index);
         return empty < 0 ? empty : empty == 0 ? -GUEST_ENOTEMPTY : 0;
     }
@@ -223,6 +245,9 @@ int vfs_rename(struct vfs *vfs, int old_dirfd, struct span old_path, int new_dir
         return 0;
     }
     status = check_rename(vfs, &from, &to);
+    if (status == 0 && granted_is_written(vfs, from.parent)) {
+        return granted_rename(vfs, &from, &to);
+    }
     uint32_t number = INODE_NONE;
     if (status == 0) {
         status = path_own(vfs, &from, &number);
@@ -251,6 +276,12 @@ int vfs_link(struct vfs *vfs, int old_dirfd, struct span old_path, int new_dirfd
         return status;
     }
     if (is_dir(vfs, from.node)) {
+        return -GUEST_EPERM;
+    }
+    if (granted_around(vfs, from.parent) != granted_around(vfs, to.parent)) {
+        return -GUEST_EXDEV;
+    }
+    if (granted_is_written(vfs, to.parent)) {
         return -GUEST_EPERM;
     }
     uint32_t number;

@@ -141,6 +141,7 @@ int path_lookup(struct vfs *vfs, int dirfd, struct span path, unsigned flags, st
     if (memchr(path.base, '\0', path.len) != NULL) {
         return -GUEST_EINVAL;
     }
+    granted_begin(vfs);
     struct walk walk;
     walk.vfs = vfs;
     walk.flags = flags;
@@ -189,6 +190,9 @@ int path_may_change(const struct vfs *vfs, uint32_t dir)
     if (inode->nlink == 0) {
         return -GUEST_ENOENT;
     }
+    if (inode->granted != 0 && granted_how(vfs, inode) == VFS_GRANT_READ) {
+        return -GUEST_EROFS;
+    }
     return inode_may(vfs, inode, VFS_W_OK | VFS_X_OK) ? 0 : -GUEST_EACCES;
 }
 
@@ -209,6 +213,9 @@ int path_new_name(struct vfs *vfs, int dirfd, struct span path, bool is_dir, str
 
 int path_own(struct vfs *vfs, const struct lookup *lookup, uint32_t *number)
 {
+    if (lookup->node.layer == LAYER_GRANTED) {
+        return granted_copy_up(vfs, lookup->node, UINT64_MAX, number);
+    }
     if (lookup->node.layer != 0) {
         return layers_copy_up(vfs, lookup->parent, lookup_name(lookup), lookup->node, number);
     }

@@ -14,6 +14,7 @@
 #define GUEST_VFS_TREE_H
 
 #include "base/limits.h"
+#include "guest/vfs/granted.h"
 #include "guest/vfs/image.h"
 #include "guest/vfs/vfs.h"
 
@@ -95,6 +96,10 @@ const struct entry *dir_from_cookie(const struct dir *dir, uint64_t cookie);
 
 /* Inodes and vnodes (inode.c). */
 
+/* A file or symlink of a granted directory, as it was when it was looked up: `index` is its place
+ * in granted->seen. */
+#define LAYER_GRANTED UINT32_MAX
+
 /* layer 0: inode `index`; layer n: entry `index` of image n - 1. {0, 0} is nothing. */
 struct vnode {
     uint32_t layer;
@@ -110,6 +115,8 @@ struct inode {
     uint32_t device; /* of a character device: index in vfs->devices */
     uint32_t rdev;   /* of a character device: what stat(2) shows */
     uint32_t origin; /* of a directory: 1 + its record in vfs->origins; 0: no image has it */
+    uint8_t granted; /* of a directory of the host: 1 + its number in vfs->granted; 0: it is none */
+    uint32_t used;   /* of such a directory: granted->looks when it was last passed */
     bool fixed;      /* belongs to the sandbox: names in it, mode and times stay */
     bool written;    /* see struct vfs_walk_entry */
     uint32_t epoch;  /* vfs->epoch when it was last made or changed */
@@ -185,10 +192,15 @@ int layers_lookup(struct vfs *vfs, uint32_t dir, struct span name, struct vnode 
 /* A record of origins with all numbers 0; 1 + its number, or 0 without memory or past the maximum.
  */
 uint32_t layers_new_origin(struct vfs *vfs);
-/* Whether an image has the name in this directory, hidden or not. */
-bool layers_have(const struct vfs *vfs, const struct inode *dir, struct span name);
-/* The entry at *position, "." and ".." first, and moves on: 1, 0 at the end, or an error. */
-int layers_next(struct vfs *vfs, uint32_t dir, uint64_t *position, struct vfs_dirent *out);
+/* Whether an image, or the host, has the name in this directory, hidden or not. */
+bool layers_have(const struct vfs *vfs, uint32_t dir, struct span name);
+/* The entry at *position, "." and ".." first, and moves on: 1, 0 at the end, or an error. What the
+ * host has is kept in *listing meanwhile, which is the caller's to free (granted.h). */
+int layers_next(struct vfs *vfs, uint32_t dir, uint64_t *position, struct granted_listing **listing,
+                struct vfs_dirent *out);
+/* The same without the host's own names: those that the guest has made, or passed. */
+int layers_next_written(struct vfs *vfs, uint32_t dir, uint64_t *position, struct vfs_dirent *out);
+#define POSITION_WRITTEN (1ULL << 40)               /* where that begins */
 int layers_is_empty(struct vfs *vfs, uint32_t dir); /* 1, 0, or an error */
 /* Gives an image's file or symlink an inode in its place; open files follow. */
 int layers_copy_up(struct vfs *vfs, uint32_t dir, struct span name, struct vnode node,
@@ -240,7 +252,7 @@ int path_may_change(const struct vfs *vfs, uint32_t dir);
 
 #define PIPE_NONE 0U
 
-enum file_kind { FILE_FREE, FILE_NODE, FILE_PIPE_READ, FILE_PIPE_WRITE };
+enum file_kind { FILE_FREE, FILE_NODE, FILE_PIPE_READ, FILE_PIPE_WRITE, FILE_HOST };
 
 /* What open(2) makes; dup(2) shares it. */
 struct file {
@@ -248,9 +260,12 @@ struct file {
     uint32_t refs; /* descriptors */
     int flags;     /* VFS_O_* as of now */
     struct vnode node;
-    uint32_t parent; /* of an image's file: the directory it is in, held */
-    uint32_t pipe;   /* of a pipe's end: index in vfs->pipes */
-    uint64_t offset; /* of a directory: position of layers_next */
+    uint32_t parent;                 /* of an image's file: the directory it is in, held */
+    uint32_t pipe;                   /* of a pipe's end: index in vfs->pipes */
+    uint64_t offset;                 /* of a directory: position of layers_next */
+    struct granted_listing *listing; /* of a directory: layers_next's; owned */
+    int host_fd;                     /* of a file of a granted directory; owned */
+    uint8_t grant;                   /* the same: its number in vfs->granted */
 };
 
 struct descriptor {
@@ -329,6 +344,7 @@ struct vfs {
     struct file files[LIMIT_OPEN_FILES_MAX];
     struct descriptor descriptors[LIMIT_OPEN_FILES_MAX];
     struct pipe pipes[PIPES_MAX]; /* 0 is PIPE_NONE */
+    struct granted *granted;      /* NULL: no directory is granted */
 };
 
 int64_t vfs_now(const struct vfs *vfs);

@@ -295,6 +295,7 @@ void vfs_free(struct vfs *vfs)
         free(vfs->pipes[i].bytes);
     }
     inode_free_all(vfs);
+    granted_free(vfs);
     free(vfs->origins);
     free(vfs);
 }

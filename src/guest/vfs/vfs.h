@@ -1,7 +1,8 @@
 /*
  * The guest's file system: everything under "/", and the guest's descriptors. Used by
- * `vitrine-cell` and `vitrine-precompile`, through guest/abi. All of it is in memory; no function
- * here makes a system call, reads a clock or knows the engine.
+ * `vitrine-cell` and `vitrine-precompile`, through guest/abi. All of it is in memory but for
+ * directories of the host that were granted: for those alone system calls are made (host.c).
+ * Nothing here reads a clock or knows the engine.
  *
  * The tree is a stack: read-only images (image.h), lowest first, and a writable layer over them.
  * A file of an image is copied up when it is first written; a deleted one is hidden by a whiteout.
@@ -74,6 +75,28 @@ struct vfs_config {
  */
 int vfs_new(const struct vfs_config *config, struct vfs **out, struct err *err);
 void vfs_free(struct vfs *vfs);
+
+/* What a program may do in a directory of the host. */
+enum vfs_grant {
+    VFS_GRANT_READ,    /* read; EROFS for all else */
+    VFS_GRANT_WRITE,   /* also make, change, rename and remove files and directories */
+    VFS_GRANT_OVERLAY, /* changes stay in the writable layer, and count against its quotas */
+};
+
+/*
+ * Shows the directory that `fd` refers to (borrowed until vfs_free) as `path`, which is absolute,
+ * without "." and "..", and not there yet; directories above it are made. In it are regular files,
+ * directories and symbolic links, which are followed within the guest's tree; nothing else of what
+ * the host has there can be seen or opened. What is named otherwise than on Linux:
+ * - links cannot be made in a directory that can be written (EPERM); a file that has other names
+ *   already is not written to (EPERM);
+ * - files belong to the guest's own user, and what may be done with them is the host's to say;
+ * - in an overlay a directory of the host cannot be renamed (EXDEV); a file that was opened for
+ *   reading goes on showing the host's contents when it is changed;
+ * - what a file gains in size counts against the quota of bytes, what is made against that of
+ *   names, apart from those of the writable layer.
+ */
+int vfs_grant(struct vfs *vfs, int fd, struct span path, enum vfs_grant grant, struct err *err);
 
 /* Quotas. */
 

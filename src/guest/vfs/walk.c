@@ -169,9 +169,13 @@ static void sort_down(char **paths, size_t count)
 static int push_children(struct vfs *vfs, struct pending *pending, uint32_t dir, struct span path)
 {
     size_t first = pending->count;
-    uint64_t position = 0;
+    /* What the host has is no business of these walks. */
+    const bool is_granted = inode_get(vfs, dir)->granted != 0;
+    uint64_t position = is_granted ? POSITION_WRITTEN : 0;
+    struct granted_listing *none = NULL;
     struct vfs_dirent entry;
-    int status = layers_next(vfs, dir, &position, &entry);
+    int status = is_granted ? layers_next_written(vfs, dir, &position, &entry)
+                            : layers_next(vfs, dir, &position, &none, &entry);
     while (status > 0) {
         struct span name = {entry.name, entry.name_len};
         if (!span_equal(name, span_of(".")) && !span_equal(name, span_of(".."))) {
@@ -180,7 +184,8 @@ static int push_children(struct vfs *vfs, struct pending *pending, uint32_t dir,
                 return status;
             }
         }
-        status = layers_next(vfs, dir, &position, &entry);
+        status = is_granted ? layers_next_written(vfs, dir, &position, &entry)
+                            : layers_next(vfs, dir, &position, &none, &entry);
     }
     if (pending->count > first) {
         sort_down(pending->paths + first, pending->count - first);

@@ -245,6 +245,11 @@ static int save_files(const struct whole *whole)
 
 int vfs_save_whole(const struct vfs *vfs, struct saving *out, struct err *err)
 {
+    if (vfs->granted != NULL) {
+        return err_set(err, ERR_USAGE,
+                       "what has a directory of the host mounted cannot be saved: the directory "
+                       "would not come along");
+    }
     struct whole whole = {.vfs = vfs, .out = out};
     whole.ranks = calloc(inode_end(vfs) + 1, sizeof *whole.ranks);
     if (whole.ranks == NULL) {

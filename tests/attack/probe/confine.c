@@ -1,14 +1,14 @@
 /*
- * `confine [--no-filters] PROGRAM ARG...`: runs a program under what Docker's default profile of
- * system calls denies to a container without CAP_SYS_ADMIN, as far as it matters here: what makes
- * or changes namespaces and mounts, keys, tracing of the kernel. Denied is EPERM; clone3, whose
- * flags no filter can see, does not exist. With --no-filters instead as on a kernel without
- * seccomp. For tests: a container without a container engine.
+ * `confine [--no-filters|--no-landlock] PROGRAM ARG...`: runs a program under what Docker's default
+ * profile of system calls denies to a container without CAP_SYS_ADMIN, as far as it matters here:
+ * what makes or changes namespaces and mounts, keys, tracing of the kernel. Denied is EPERM;
+ * clone3, whose flags no filter can see, does not exist. With --no-filters instead as on a kernel
+ * without seccomp, with --no-landlock as on one without Landlock. For tests: a container without a
+ * container engine.
  */
 #include <errno.h>
 #include <sched.h>
 #include <seccomp.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -63,16 +63,27 @@ static int filters_deny(scmp_filter_ctx context)
                                                 &is_filter);
 }
 
+static int landlock_deny(scmp_filter_ctx context)
+{
+    return seccomp_rule_add(context, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(landlock_create_ruleset), 0);
+}
+
 int main(int argc, char **argv)
 {
+    static const struct {
+        const char *option;
+        int (*add)(scmp_filter_ctx context);
+    } others[] = {{"--no-filters", filters_deny}, {"--no-landlock", landlock_deny}};
     scmp_filter_ctx context = seccomp_init(SCMP_ACT_ALLOW);
-    bool has_filters = argc < 2 || strcmp(argv[1], "--no-filters") != 0;
-    if (!has_filters) {
-        argc--;
-        argv++;
+    int (*add)(scmp_filter_ctx) = rules_add;
+    for (size_t i = 0; i < sizeof others / sizeof *others && add == rules_add; i++) {
+        if (argc > 1 && strcmp(argv[1], others[i].option) == 0) {
+            add = others[i].add;
+            argc--;
+            argv++;
+        }
     }
-    if (argc < 2 || context == NULL ||
-        (has_filters ? rules_add(context) : filters_deny(context)) != 0 ||
+    if (argc < 2 || context == NULL || add(context) != 0 ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || seccomp_load(context) != 0) {
         fprintf(stderr, "confine: no filter\n");
         return STATUS_FAILED;
