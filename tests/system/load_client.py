@@ -1,7 +1,7 @@
 """The least of an MCP client over HTTP, so light that hundreds run in one process.
 
-bench/http_peers.py uses it as well. It speaks both eras, reads answers in JSON and as events, and trusts
-nothing: what is not an answer to its own request is an error.
+bench/http_peers.py uses it as well. It speaks both eras, reads answers in JSON and as events, and
+trusts nothing: what is not an answer to its own request is an error.
 """
 
 from __future__ import annotations
