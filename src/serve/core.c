@@ -173,6 +173,7 @@ int serve_core_start(struct serve_core *core, const struct serve_config *config,
     uv_loop_init(&core->loop);
     uv_timer_init(&core->loop, &core->grace);
     core->grace.data = core;
+    watch_signals(core); /* before anybody is told where we are */
     if (pool_new(&core->loop, &config->pool, &core->pool, err) != 0) {
         return -1;
     }
@@ -184,7 +185,6 @@ int serve_core_start(struct serve_core *core, const struct serve_config *config,
 
 int serve_core_run(struct serve_core *core, struct err *err)
 {
-    watch_signals(core);
     prepare(core);
     uv_run(&core->loop, UV_RUN_DEFAULT);
     if (core->failure.code != ERR_NONE) {
