@@ -403,7 +403,7 @@ void mcp_session_cancel_all(struct mcp_session *session)
         next = TAILQ_NEXT(call, link);
         cancel(call);
     }
-    subscription_end_all(session, false);
+    subscription_end_all(session);
     session_leave(session);
 }
 
@@ -415,6 +415,6 @@ void mcp_session_stop_all(struct mcp_session *session)
         next = TAILQ_NEXT(call, link);
         tell(call);
     }
-    subscription_end_all(session, true);
+    subscription_end_all(session);
     session_leave(session);
 }

@@ -81,8 +81,10 @@ static void dispatch_request(struct mcp_request *request)
 static void dispatch_notification(struct mcp_session *session, const struct rpc_message *rpc)
 {
     struct span id;
-    if (jtext_string_is(rpc->method, "notifications/cancelled") &&
-        jtext_find(rpc->params, "requestId", &id)) {
+    if (jtext_string_is(rpc->method, "notifications/initialized")) {
+        session->is_ready = session->is_initialized;
+    } else if (jtext_string_is(rpc->method, "notifications/cancelled") &&
+               jtext_find(rpc->params, "requestId", &id)) {
         call_cancel(session, id);
         subscription_cancel(session, id);
     }

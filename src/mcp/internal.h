@@ -69,6 +69,7 @@ struct mcp_session {
     struct buf principal;
     struct mcp_events events;
     bool is_initialized;
+    bool is_ready;          /* the client has said notifications/initialized */
     enum mcp_era era;       /* for requests that name none */
     enum mcp_level level;   /* of logs, for requests that name none */
     bool can_answer[3];     /* enum mcp_ask, by what `initialize` said */
@@ -253,10 +254,10 @@ void handle_subscribe(const struct mcp_request *request);
 void handle_unsubscribe(const struct mcp_request *request);
 void handle_listen(const struct mcp_request *request);
 bool subscription_is_open(const struct mcp_session *session, struct span id);
-/* By its id, by its delivery, or all; `is_told`: the client is told that it is complete. */
+/* By its id, by its delivery; or all, and their clients are told. */
 void subscription_cancel(struct mcp_session *session, struct span id);
 void subscription_cancel_of(struct mcp_session *session, const struct mcp_delivery *delivery);
-void subscription_end_all(struct mcp_session *session, bool is_told);
+void subscription_end_all(struct mcp_session *session);
 bool uri_set_add(struct uri_set *set, struct span uri);
 bool uri_set_has(const struct uri_set *set, struct span uri);
 void uri_set_remove(struct uri_set *set, struct span uri);

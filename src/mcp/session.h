@@ -91,11 +91,11 @@ void mcp_session_leave(struct mcp_session *session, void *route);
 void mcp_session_abandon(struct mcp_session *session, void *route);
 
 /* Calls under way; and their cancellation, after which nothing is sent for them. Subscriptions end
- * too. */
+ * too, and are answered. */
 unsigned mcp_session_running(const struct mcp_session *session);
 bool mcp_session_is_installing(const struct mcp_session *session); /* for one of them */
 void mcp_session_cancel_all(struct mcp_session *session);
-/* The same, but each is answered: calls as cancelled, subscriptions as complete. */
+/* The same, but each call is answered as well, as cancelled. */
 void mcp_session_stop_all(struct mcp_session *session);
 
 /* Whether `initialize` has been answered, and with which revision. */

@@ -313,6 +313,24 @@ void subscription_cancel_of(struct mcp_session *session, const struct mcp_delive
     }
 }
 
+/* On stdio a stream that we end is named once more (basic/patterns/cancellation). */
+static void name_ended(struct mcp_subscription *subscription)
+{
+    struct buf message;
+    struct span id = buf_span(&subscription->id);
+    buf_init(&message, 8 * KIB);
+    int failed = buf_append_text(&message, "{\"jsonrpc\":\"2.0\",\"method\":"
+                                           "\"notifications/cancelled\",\"params\":{"
+                                           "\"requestId\":");
+    failed |= buf_append(&message, id.base, id.len);
+    failed |= buf_append_text(&message, "}}");
+    if (failed == 0) {
+        delivery_send(subscription->delivery, MCP_NOTIFICATION, &message);
+    } else {
+        buf_free(&message);
+    }
+}
+
 /* "Graceful Closure": the request is answered after all. */
 static void complete(struct mcp_subscription *subscription)
 {
@@ -333,12 +351,13 @@ static void complete(struct mcp_subscription *subscription)
     }
 }
 
-void subscription_end_all(struct mcp_session *session, bool is_told)
+void subscription_end_all(struct mcp_session *session)
 {
     struct mcp_subscription *subscription;
     while ((subscription = TAILQ_FIRST(&session->subscriptions)) != NULL) {
-        if (is_told) {
-            complete(subscription);
+        complete(subscription);
+        if (subscription->delivery->route == NULL) {
+            name_ended(subscription);
         }
         end_subscription(subscription);
     }
@@ -350,7 +369,7 @@ static void tell_lists(struct mcp_session *session, enum mcp_list list)
 {
     struct mcp_subscription *subscription;
     struct buf message;
-    if (session->is_initialized) {
+    if (session->is_ready) {
         buf_init(&message, 4 * KIB);
         buf_append_format(&message, "{\"jsonrpc\":\"2.0\",\"method\":\"%s\"}", list_methods[list]);
         session_notify(session, &message);

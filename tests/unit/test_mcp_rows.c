@@ -403,6 +403,9 @@ static void old_clients_subscribe_to_resources(void **state)
     before = mcp_sent_count;
     mcp_server_resource_updated(mcp_server, "test://watched-resource");
     assert_int_equal(mcp_sent_count, before);
+    mcp_server_list_changed(mcp_server, MCP_TOOLS); /* not before the client is ready */
+    assert_int_equal(mcp_sent_count, before);
+    mcp_receive("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}");
     mcp_server_list_changed(mcp_server, MCP_TOOLS);
     assert_string_equal(mcp_text_at(mcp_last(), "method"), "notifications/tools/list_changed");
 }
@@ -450,6 +453,12 @@ static void listening_ends_as_it_should(void **state)
 {
     (void)state;
     static int route;
+    /* On stdio the server says so twice: by the answer, and by the stream's name. */
+    modern("subscriptions/listen", "\"notifications\":{\"toolsListChanged\":true}");
+    mcp_session_cancel_all(mcp_session);
+    assert_string_equal(mcp_text_at(mcp_last(), "method"), "notifications/cancelled");
+    json_t *answer = mcp_sent[mcp_sent_count - 2].json;
+    assert_string_equal(mcp_text_at(mcp_result(answer), "resultType"), "complete");
     mcp_receive_http(mcp_session, "1", "subscriptions/listen",
                      "\"notifications\":{\"toolsListChanged\":true}", NULL, &route);
     mcp_session_leave(mcp_session, &route);
