@@ -289,6 +289,8 @@
 #define LIMIT_ZYGOTE_BACKOFF_MS_MIN 50ULL
 #define LIMIT_ZYGOTE_BACKOFF_MS_MAX 5000ULL
 #define LIMIT_ZYGOTE_CHILDREN_MAX   1024U
+#define LIMIT_BIRTHS_MAX            64U      /* copies of sessions' cells that are being made */
+#define LIMIT_BIRTH_MS              2000ULL  /* for one */
 #define LIMIT_ZYGOTE_FORKS_DEFAULT  10000ULL /* --zygote-forks: then another one takes over */
 #define LIMIT_ZYGOTE_FORKS_MIN      100ULL
 #define LIMIT_ZYGOTE_FORKS_MAX      1000000000ULL

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "cell/outlet.h"
 #include "cell/state.h"
+#include "jail/ask.h"
 #include "wire/wire.h"
 
 enum {
@@ -23,7 +24,12 @@ enum {
 
     REQUEST_CHUNK_BYTES = 65536,
     REQUEST_TOUCHED_BYTES = 8192,
+
+    SPLIT_TRIES = 200,
+    SPLIT_PAUSE_NS = 1000000,
 };
+
+#define IN_BYTES_MAX (WIRE_HEADER_BYTES + LIMIT_REQUEST_FRAME_BYTES_MAX + REQUEST_CHUNK_BYTES)
 
 /* What a request allows, as far as the cell itself sees to it. */
 struct allowance {
@@ -36,6 +42,13 @@ struct allowance {
     uint32_t may_fetch;
     bool tells_files;
     uint64_t made_bytes;
+};
+
+/* A session's cell, or one for a single request. */
+struct stay {
+    bool stays;
+    int can_fork; /* the kernel asks the zygote about it */
+    bool is_copy; /* of another cell, since the last request */
 };
 
 /* ---- Signals --------------------------------------------------------------------------------- */
@@ -243,7 +256,8 @@ static struct jail_limits limits_of(const struct allowance *allowance, size_t re
     };
 }
 
-static int jail_enter(const struct life *life, int socket_fd, struct jail_limits *ceilings)
+static int jail_enter(const struct life *life, int socket_fd, struct jail_limits *ceilings,
+                      struct stay *stay)
 {
     struct err err;
     const struct allowance most = {
@@ -253,10 +267,18 @@ static int jail_enter(const struct life *life, int socket_fd, struct jail_limits
         .file_bytes = LIMIT_FILE_BYTES_MAX,
     };
     *ceilings = limits_of(&most, LIMIT_REQUEST_FRAME_BYTES_MAX);
-    int result =
-        life->jail == CELL_JAIL_FULL
-            ? jail_enter_cell(socket_fd, life->zygote, ceilings, life->filter, life->grants, &err)
-            : jail_enter_cell_bare(socket_fd, life->zygote, life->grants, &err);
+    int result;
+    if (life->jail != CELL_JAIL_FULL) {
+        result = jail_enter_cell_bare(socket_fd, life->zygote, life->grants, &err);
+    } else if (stay->stays) {
+        guest_prepare_copies(life->guest);
+        const struct jail_session session = {.number = life->number, .can_fork = &stay->can_fork};
+        result = jail_enter_session(socket_fd, life->zygote, &session, ceilings, life->filter,
+                                    life->grants, &err);
+    } else {
+        result =
+            jail_enter_cell(socket_fd, life->zygote, ceilings, life->filter, life->grants, &err);
+    }
     if (result != 0 && err.code != ERR_GONE) {
         log_error("%s", err.text);
     }
@@ -316,21 +338,78 @@ static void rehearse(const struct life *life)
     }
 }
 
+/* Makes a copy of this process, and says so. In the copy the zygote has put another socket in the
+ * place of this one. When others of the same origin do the same, it has to wait for them. */
+static void split(struct stay *stay)
+{
+    pid_t pid = -1;
+    errno = ENOSYS;
+    for (unsigned i = 0; stay->can_fork && i < SPLIT_TRIES; i++) {
+        pid = jail_ask_fork();
+        if (pid >= 0 || errno != EAGAIN) {
+            break;
+        }
+        const struct timespec pause = {.tv_nsec = SPLIT_PAUSE_NS};
+        (void)nanosleep(&pause, NULL);
+    }
+    if (pid == 0) {
+        if (jail_ask_join() != 0) {
+            _exit(STATUS_NOT_JAILED);
+        }
+        stay->is_copy = true;
+        return;
+    }
+    cleanup_buf struct buf payload;
+    buf_init(&payload, sizeof(uint32_t));
+    if (buf_append_u32(&payload, pid > 0 ? 0 : (uint32_t)errno) != 0 ||
+        wire_send(JAIL_SOCKET_FD, WIRE_SPLIT_DONE, buf_span(&payload)) != 0) {
+        _exit(0); /* the pool is gone */
+    }
+}
+
+/* Behind which the record's own fields come. */
+static int reseed_put(struct buf *in, struct span *record)
+{
+    cleanup_buf struct buf whole;
+    buf_init(&whole, record->len + 2 * WIRE_HEADER_BYTES);
+    if (wire_put_u32(&whole, WIRE_REQUEST_RESEED, 1) != 0 ||
+        buf_append(&whole, record->base, record->len) != 0) {
+        return -1;
+    }
+    buf_free(in);
+    *in = whole;
+    whole = (struct buf){0};
+    in->bytes_max = IN_BYTES_MAX;
+    *record = buf_span(in);
+    return 0;
+}
+
 /* The request, from the socket. Ends the process when there is none. A session's cell may be asked
- * for its state, and one that has none yet be given one. */
-static struct wire_frame request_take(struct buf *in, struct allowance *allowance, bool stays)
+ * for its state, or for a copy of itself, and one that has no state yet be given one. */
+static struct wire_frame request_take(struct buf *in, struct allowance *allowance,
+                                      struct stay *stay)
 {
     struct wire_frame frame;
-    int got = request_read(in, &frame);
-    if (got == 0) {
-        _exit(0);
+    for (;;) {
+        int got = request_read(in, &frame);
+        if (got == 0) {
+            _exit(0);
+        }
+        if (got < 0 || (frame.type != WIRE_REQUEST && !stay->stays)) {
+            _exit(STATUS_BAD_REQUEST);
+        }
+        if (frame.type != WIRE_SPLIT) {
+            break;
+        }
+        buf_clear(in);
+        split(stay);
     }
-    if (got < 0 ||
-        !(frame.type == WIRE_REQUEST ||
-          (stays && (frame.type == WIRE_SAVE || frame.type == WIRE_RESTORE))) ||
-        allowance_read(frame.payload, allowance) != 0) {
+    if (!(frame.type == WIRE_REQUEST || frame.type == WIRE_SAVE || frame.type == WIRE_RESTORE) ||
+        allowance_read(frame.payload, allowance) != 0 ||
+        (frame.type == WIRE_REQUEST && stay->is_copy && reseed_put(in, &frame.payload) != 0)) {
         _exit(STATUS_BAD_REQUEST);
     }
+    stay->is_copy = stay->is_copy && frame.type != WIRE_REQUEST;
     return frame;
 }
 
@@ -381,10 +460,11 @@ static bool frame_serve(const struct life *life, const struct wire_frame *frame,
 }
 
 _Noreturn static void requests_serve(const struct life *life, struct jail_limits *ceilings,
-                                     bool stays)
+                                     struct stay *stay)
 {
+    const bool stays = stay->stays;
     struct buf in;
-    buf_init(&in, WIRE_HEADER_BYTES + LIMIT_REQUEST_FRAME_BYTES_MAX + REQUEST_CHUNK_BYTES);
+    buf_init(&in, IN_BYTES_MAX);
     if (buf_reserve(&in, REQUEST_CHUNK_BYTES) == 0) {
         /* A spare cell has time; its first page faults are taken before the request comes. */
         memset(in.base, 0, REQUEST_TOUCHED_BYTES);
@@ -392,7 +472,7 @@ _Noreturn static void requests_serve(const struct life *life, struct jail_limits
     bool goes_on = false;
     do {
         struct allowance allowance;
-        struct wire_frame frame = request_take(&in, &allowance, stays);
+        struct wire_frame frame = request_take(&in, &allowance, stay);
         size_t request_bytes = stays ? in.bytes_max : in.capacity;
         if (life->jail == CELL_JAIL_FULL &&
             (frame.type == WIRE_SAVE
@@ -412,13 +492,14 @@ _Noreturn static void requests_serve(const struct life *life, struct jail_limits
 void life_begin(const struct life *life, int socket_fd, bool stays)
 {
     struct jail_limits ceilings;
+    struct stay stay = {.stays = stays};
     const bool has_time = life->rehearses && !is_needed_now(socket_fd);
-    if (jail_enter(life, socket_fd, &ceilings) != 0) {
+    if (jail_enter(life, socket_fd, &ceilings, &stay) != 0) {
         _exit(STATUS_NOT_JAILED);
     }
     signals_open();
     if (has_time) {
         rehearse(life);
     }
-    requests_serve(life, &ceilings, stays);
+    requests_serve(life, &ceilings, &stay);
 }

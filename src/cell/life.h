@@ -19,6 +19,7 @@ struct life {
     bool rehearses; /* a cell that is forked ahead of need runs guest_rehearse */
     const struct jail_grants *grants;
     pid_t zygote;
+    uint32_t number; /* the pool's, of the cell that begins */
 };
 
 /* For the zygote, before it forks: a SIGUSR1 that its children get becomes a KeyboardInterrupt. */

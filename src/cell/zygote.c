@@ -12,26 +12,21 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "cell/children.h"
+#include "cell/forks.h"
 #include "cell/life.h"
+#include "cell/words.h"
+#include "jail/ask.h"
 #include "jail/jail.h"
 #include "wire/wire.h"
 
-/* The control socket comes as the descriptor that becomes the cell socket in a child. */
-#define CONTROL_FD JAIL_SOCKET_FD
-
 enum { COMMAND_BYTES_MAX = 64 };
-
-struct child {
-    uint32_t number; /* the pool's */
-    pid_t pid;       /* not reaped yet, so it can be nobody else's */
-    bool stays;      /* it is a session's */
-};
 
 struct zygote {
     struct life life;
     int signals_fd;
-    struct child children[LIMIT_ZYGOTE_CHILDREN_MAX]; /* dense, in no order */
-    size_t children_count;
+    struct children children;
+    struct forks forks;
     struct jail_report report;
     const struct cell_options *options;
 };
@@ -40,39 +35,6 @@ struct zygote {
 static struct zygote zygote;
 
 /* ---- Words to the pool ----------------------------------------------------------------------- */
-
-/* One frame is one packet. Waits while the pool is busy; fails when it is gone. */
-static int packet_send(enum wire_type type, struct span payload)
-{
-    cleanup_buf struct buf packet;
-    buf_init(&packet, WIRE_HEADER_BYTES + LIMIT_CONTROL_FRAME_BYTES_MAX);
-    if (wire_append_frame(&packet, type, payload) != 0) {
-        return -1;
-    }
-    ssize_t n;
-    do {
-        n = send(CONTROL_FD, packet.base, packet.len, MSG_NOSIGNAL);
-    } while (n < 0 && errno == EINTR);
-    return n < 0 ? -1 : 0;
-}
-
-static int interrupted_send(uint32_t number)
-{
-    cleanup_buf struct buf payload;
-    buf_init(&payload, sizeof number);
-    return buf_append_u32(&payload, number) == 0 ? packet_send(WIRE_INTERRUPTED, buf_span(&payload))
-                                                 : -1;
-}
-
-static int exited_send(uint32_t number, uint32_t status)
-{
-    cleanup_buf struct buf payload;
-    buf_init(&payload, 2 * sizeof(uint32_t));
-    if (buf_append_u32(&payload, number) != 0 || buf_append_u32(&payload, status) != 0) {
-        return -1;
-    }
-    return packet_send(WIRE_EXITED, buf_span(&payload));
-}
 
 static int ready_send(const struct zygote *self, uint64_t started_us)
 {
@@ -85,7 +47,7 @@ static int ready_send(const struct zygote *self, uint64_t started_us)
         wire_put_u32(&record, WIRE_READY_SNAPSHOT, guest_is_restored(guest) ? 1 : 0) != 0) {
         return -1;
     }
-    return packet_send(WIRE_READY, buf_span(&record));
+    return words_send(WIRE_READY, buf_span(&record));
 }
 
 static int missing_put(struct buf *record, uint32_t part, const char *reason)
@@ -107,87 +69,66 @@ static int jailed_send(const struct jail_report *report)
             result = missing_put(&record, 1U << i, report->reasons[i]);
         }
     }
-    return result == 0 ? packet_send(WIRE_JAILED, buf_span(&record)) : -1;
+    return result == 0 ? words_send(WIRE_JAILED, buf_span(&record)) : -1;
 }
 
 /* ---- Children -------------------------------------------------------------------------------- */
 
-static struct child *child_find(struct zygote *self, uint32_t number)
-{
-    for (size_t i = 0; i < self->children_count; i++) {
-        if (self->children[i].number == number) {
-            return &self->children[i];
-        }
-    }
-    return NULL;
-}
-
-/* Reports every child that has ended. -1 when the pool is gone. */
-static int children_reap(struct zygote *self)
-{
-    int status;
-    pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        for (size_t i = 0; i < self->children_count; i++) {
-            if (self->children[i].pid == pid) {
-                uint32_t number = self->children[i].number;
-                self->children[i] = self->children[--self->children_count];
-                if (exited_send(number, (uint32_t)status) != 0) {
-                    return -1;
-                }
-                break;
-            }
-        }
-    }
-    return 0;
-}
-
-static void children_kill(struct zygote *self)
-{
-    for (size_t i = 0; i < self->children_count; i++) {
-        (void)kill(self->children[i].pid, SIGKILL);
-    }
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
-    }
-}
-
 static int child_fork(struct zygote *self, uint32_t number, int socket_fd, bool stays)
 {
-    if (self->children_count == LIMIT_ZYGOTE_CHILDREN_MAX) {
-        return exited_send(number, WIRE_EXITED_NOT_FORKED);
+    if (self->children.count == LIMIT_ZYGOTE_CHILDREN_MAX) {
+        return words_exited(number, WIRE_EXITED_NOT_FORKED);
     }
     pid_t pid = fork();
     if (pid == 0) {
+        self->life.number = number;
         life_begin(&self->life, socket_fd, stays);
     }
     if (pid < 0) {
         log_error("fork: %s", strerror(errno));
-        return exited_send(number, WIRE_EXITED_NOT_FORKED);
+        return words_exited(number, WIRE_EXITED_NOT_FORKED);
     }
-    self->children[self->children_count++] = (struct child){number, pid, stays};
-    return 0;
+    return children_add(&self->children,
+                        &(struct child){.number = number, .pid = pid, .stays = stays});
 }
 
 /* ---- Commands -------------------------------------------------------------------------------- */
 
-static int command_obey(struct zygote *self, const struct wire_frame *frame, int socket_fd)
+/* `socket_fd` is taken. */
+static int split_order(struct zygote *self, struct span payload, int socket_fd)
 {
     uint32_t number;
+    uint32_t parent;
+    if (payload.len != 8 || wire_get_u32((struct span){payload.base, 4}, &number) != 0 ||
+        wire_get_u32((struct span){payload.base + 4, 4}, &parent) != 0 || socket_fd < 0) {
+        fd_close(&socket_fd);
+        return -1;
+    }
+    return forks_order(&self->forks, number, parent, socket_fd);
+}
+
+static int command_obey(struct zygote *self, const struct wire_frame *frame, int *socket_fd)
+{
+    uint32_t number;
+    if (frame->type == WIRE_SPLIT_CELL) {
+        return split_order(self, frame->payload, steal_fd(socket_fd));
+    }
     if (wire_get_u32(frame->payload, &number) != 0) {
         return -1;
     }
     if (frame->type == WIRE_FORK || frame->type == WIRE_FORK_SESSION) {
-        return socket_fd >= 0
-                   ? child_fork(self, number, socket_fd, frame->type == WIRE_FORK_SESSION)
+        return *socket_fd >= 0
+                   ? child_fork(self, number, *socket_fd, frame->type == WIRE_FORK_SESSION)
                    : -1;
     }
-    const struct child *child = child_find(self, number);
-    if (child == NULL) { /* it has ended, and the pool is about to read so */
-        return 0;
+    const struct child *child = children_find(&self->children, number);
+    if (child == NULL) { /* it has ended, and the pool is about to read so; or is not born */
+        return frame->type == WIRE_KILL ? forks_drop(&self->forks, number) : 0;
     }
     (void)kill(child->pid, frame->type == WIRE_KILL ? SIGKILL : SIGUSR1);
     /* From here on the signal is taken before anything that the pool sends to the cell. */
-    return child->stays && frame->type == WIRE_INTERRUPT ? interrupted_send(number) : 0;
+    return child->stays && frame->type == WIRE_INTERRUPT ? words_number(WIRE_INTERRUPTED, number)
+                                                         : 0;
 }
 
 /* Receives one packet and at most one descriptor. Returns its length, 0 at the end, or -1. */
@@ -229,7 +170,7 @@ static int command_take(struct zygote *self)
     struct err err;
     if (wire_take((struct span){bytes, (size_t)n}, WIRE_TO_ZYGOTE, &frame, &frame_bytes, &err) !=
             1 ||
-        frame_bytes != (size_t)n || command_obey(self, &frame, attached_fd) != 0) {
+        frame_bytes != (size_t)n || command_obey(self, &frame, &attached_fd) != 0) {
         return -1;
     }
     return 1;
@@ -244,17 +185,21 @@ static void signals_drain(const struct zygote *self)
 
 static int serve(struct zygote *self)
 {
+    static struct pollfd watched[2 + LIMIT_ZYGOTE_CHILDREN_MAX + 1];
     for (;;) {
-        struct pollfd watched[] = {
-            {.fd = CONTROL_FD, .events = POLLIN},
-            {.fd = self->signals_fd, .events = POLLIN},
-        };
-        if (poll(watched, 2, -1) < 0 && errno != EINTR) {
+        int timeout_ms = -1;
+        watched[0] = (struct pollfd){.fd = CONTROL_FD, .events = POLLIN};
+        watched[1] = (struct pollfd){.fd = self->signals_fd, .events = POLLIN};
+        size_t asking = forks_watch(&self->forks, watched + 2, &timeout_ms);
+        if (poll(watched, 2 + asking, timeout_ms) < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
             return 1;
         }
         if ((watched[1].revents & POLLIN) != 0) {
             signals_drain(self);
-            if (children_reap(self) != 0) {
+            if (children_reap(&self->children) != 0) {
                 return 0;
             }
         }
@@ -263,6 +208,8 @@ static int serve(struct zygote *self)
             if (more <= 0) {
                 return more == 0 ? 0 : 1;
             }
+        } else if (forks_serve(&self->forks, watched + 2, asking) != 0) {
+            return 0; /* questions wait until all orders are read */
         }
     }
 }
@@ -304,6 +251,10 @@ static int jail_enter(const struct cell_options *options, struct err *err)
         _exit(0);
     }
     int result = jail_filter_build(&options->grants, &filter, &no_filter);
+    if (jail_handover_open(err) != 0) {
+        return -1;
+    }
+    zygote.forks.has_handover = true;
     if (jail_restrict(&zygote.report, options->folders, options->folder_count, &options->grants,
                       err) != 0) {
         return -1;
@@ -320,6 +271,7 @@ static int jail_enter(const struct cell_options *options, struct err *err)
 int zygote_load(const struct cell_options *options, enum cell_jail jail)
 {
     struct err err;
+    zygote.forks.children = &zygote.children;
     zygote.life = (struct life){
         .jail = jail,
         .memory_bytes_max = options->guest.memory_bytes_max,
@@ -331,7 +283,7 @@ int zygote_load(const struct cell_options *options, enum cell_jail jail)
         guest_load(&options->guest, &zygote.life.guest, &err) != 0 ||
         (jail == CELL_JAIL_FULL &&
          jail_close(&zygote.report, zygote.life.filter, &options->grants, &err) != 0)) {
-        (void)packet_send(WIRE_FATAL, span_of(err.text));
+        (void)words_send(WIRE_FATAL, span_of(err.text));
         return -1;
     }
     if (jailed_send(&zygote.report) != 0) {
@@ -360,13 +312,13 @@ int zygote_live(uint64_t started_us)
     if (guest_boot(zygote.life.guest, &err) != 0 ||
         mounts_make(zygote.life.guest, zygote.options, &err) != 0 ||
         signals_open(&zygote, &err) != 0) {
-        (void)packet_send(WIRE_FATAL, span_of(err.text));
+        (void)words_send(WIRE_FATAL, span_of(err.text));
         return 1;
     }
     if (zygote.life.rehearses && guest_settle(zygote.life.guest, &err) != 0) {
         log_error("%s; cells will take longer to start", err.text);
     }
     int status = ready_send(&zygote, started_us) == 0 ? serve(&zygote) : 0;
-    children_kill(&zygote);
+    children_kill(&zygote.children);
     return status;
 }

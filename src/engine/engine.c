@@ -690,3 +690,15 @@ int engine_memory_settle(struct engine_store *store, const struct engine_extern 
                         wasmtime_memory_data_size(store->context, &value.of.memory),
                         PROT_READ | PROT_WRITE, false, err);
 }
+
+void engine_memory_prepare(struct engine_store *store, const struct engine_extern *memory,
+                           uint64_t bytes)
+{
+    wasmtime_extern_t value = extern_get(memory);
+    assert(value.kind == WASMTIME_EXTERN_MEMORY);
+    const size_t len = wasmtime_memory_data_size(store->context, &value.of.memory);
+    if (bytes > len) { /* the addresses of all that may come are reserved */
+        pages_prefer_huge(wasmtime_memory_data(store->context, &value.of.memory) + len,
+                          (size_t)(bytes - len));
+    }
+}

@@ -74,3 +74,11 @@ int pages_settle(void *base, size_t len, int protection, bool must_be_huge, stru
     (void)munmap(end, (size_t)(space + space_bytes - end));
     return result;
 }
+
+void pages_prefer_huge(void *base, size_t len)
+{
+    const size_t before = (HUGE_BYTES - (uintptr_t)base % HUGE_BYTES) % HUGE_BYTES;
+    if (before < len) {
+        (void)madvise((char *)base + before, len - before, MADV_HUGEPAGE);
+    }
+}

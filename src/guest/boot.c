@@ -746,6 +746,11 @@ int guest_settle(struct guest *guest, struct err *err)
     return engine_memory_settle(guest->store, &guest->memory, err);
 }
 
+void guest_prepare_copies(struct guest *guest)
+{
+    engine_memory_prepare(guest->store, &guest->memory, guest->memory_bytes_max);
+}
+
 void guest_free(struct guest *guest)
 {
     if (guest == NULL) {

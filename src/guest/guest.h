@@ -72,6 +72,10 @@ enum guest_grant { GUEST_GRANT_READ, GUEST_GRANT_WRITE, GUEST_GRANT_OVERLAY };
 int guest_mount(struct guest *guest, int fd, const char *path, enum guest_grant how,
                 struct err *err);
 
+/* For a guest whose process may be forked after it has run, before its jail closes: what it will
+ * allocate is cheap to share. */
+void guest_prepare_copies(struct guest *guest);
+
 /* "3.14.0" and "wasmtime 50.0.1"; borrowed, static. */
 const char *guest_python_version(const struct guest *guest);
 const char *guest_engine_version(void);

@@ -1,5 +1,6 @@
 #include "jail/filter.h"
 
+#include <errno.h>
 #include <linux/futex.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -81,6 +82,8 @@ const struct rule_table jail_cell_table = {
 struct jail_filter {
     struct buf closed; /* for the zygote, when its jail closes */
     struct buf cell;
+    struct buf session; /* for a session's cell in the place of that, */
+    struct buf ask;     /* and below it; empty where the system has no such filters */
 };
 
 static int table_export(const struct jail_grants *grants, const struct rule_table *table,
@@ -92,6 +95,14 @@ static int table_export(const struct jail_grants *grants, const struct rule_tabl
     return rules_export(&joined, code, err);
 }
 
+static int session_export(const struct jail_grants *grants, struct buf *code, struct err *err)
+{
+    struct rule rows[GRANTS_RULES_MAX];
+    struct rule_table joined;
+    grants_join(grants, &jail_cell_table, rows, &joined);
+    return rules_export_both(&joined, &jail_session_table, code, err);
+}
+
 int jail_filter_build(const struct jail_grants *grants, struct jail_filter **out, struct err *err)
 {
     struct jail_filter *filter = calloc(1, sizeof *filter);
@@ -100,11 +111,15 @@ int jail_filter_build(const struct jail_grants *grants, struct jail_filter **out
     }
     buf_init(&filter->closed, FILTER_BYTES_MAX);
     buf_init(&filter->cell, FILTER_BYTES_MAX);
+    buf_init(&filter->session, FILTER_BYTES_MAX);
+    buf_init(&filter->ask, FILTER_BYTES_MAX);
     if (table_export(grants, &jail_closed_table, &filter->closed, err) != 0 ||
-        table_export(grants, &jail_cell_table, &filter->cell, err) != 0) {
+        table_export(grants, &jail_cell_table, &filter->cell, err) != 0 ||
+        session_export(grants, &filter->session, err) != 0) {
         jail_filter_free(filter);
         return -1;
     }
+    (void)rules_export_ask(&jail_session_table, &filter->ask, NULL);
     *out = filter;
     return 0;
 }
@@ -114,6 +129,8 @@ void jail_filter_free(struct jail_filter *filter)
     if (filter != NULL) {
         buf_free(&filter->closed);
         buf_free(&filter->cell);
+        buf_free(&filter->session);
+        buf_free(&filter->ask);
         free(filter);
     }
 }
@@ -131,4 +148,18 @@ int jail_filter_load_closed(const struct jail_filter *filter, struct err *err)
 int jail_filter_load_cell(const struct jail_filter *filter, struct err *err)
 {
     return load(&filter->cell, err);
+}
+
+int jail_filter_load_session(const struct jail_filter *filter, struct err *err)
+{
+    return load(&filter->session, err);
+}
+
+int jail_filter_load_ask(const struct jail_filter *filter)
+{
+    if (filter->ask.len == 0) {
+        errno = ENOSYS;
+        return -1;
+    }
+    return rules_load_ask(&filter->ask);
 }

@@ -9,5 +9,10 @@
  * cell's. */
 int jail_filter_load_closed(const struct jail_filter *filter, struct err *err);
 int jail_filter_load_cell(const struct jail_filter *filter, struct err *err);
+int jail_filter_load_session(const struct jail_filter *filter, struct err *err);
+
+/* From here on calls of jail_session_table are asked about: returns the listener that is asked, or
+ * -1 with errno. */
+int jail_filter_load_ask(const struct jail_filter *filter);
 
 #endif

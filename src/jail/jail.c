@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "jail/ask.h"
 #include "jail/filter.h"
 #include "jail/grants.h"
 #include "jail/landlock.h"
@@ -105,7 +106,6 @@ static int forbid_resources(const struct jail_grants *grants, struct err *err)
     const uint64_t file_bytes = grants_write(grants) ? LIMIT_FILE_BYTES_MAX : 0;
     if (limit_set(RLIMIT_NOFILE, "RLIMIT_NOFILE", JAIL_GRANT_FD + files, err) != 0 ||
         limit_set(RLIMIT_FSIZE, "RLIMIT_FSIZE", file_bytes, err) != 0 ||
-        limit_set(RLIMIT_NPROC, "RLIMIT_NPROC", 0, err) != 0 ||
         limit_set(RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK", 0, err) != 0 ||
         limit_set(RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE", 0, err) != 0 ||
         limit_set(RLIMIT_AS, "RLIMIT_AS", LIMIT_CELL_ADDRESS_BYTES, err) != 0) {
@@ -295,16 +295,29 @@ int jail_drop_privileges(struct err *err)
     return 0;
 }
 
-int jail_enter_cell_bare(int socket_fd, int parent, const struct jail_grants *grants,
-                         struct err *err)
+static int begin_cell(int parent, struct err *err)
 {
     if (die_with_parent(err) != 0) {
         return -1;
     }
-    if (getppid() != parent) {
-        return err_set(err, ERR_GONE, "the zygote is gone");
+    return getppid() == parent ? 0 : err_set(err, ERR_GONE, "the zygote is gone");
+}
+
+int jail_enter_cell_bare(int socket_fd, int parent, const struct jail_grants *grants,
+                         struct err *err)
+{
+    return begin_cell(parent, err) != 0 ? -1 : keep_only_socket(socket_fd, grants, err);
+}
+
+static int limits_begin(struct jail_limits *limits, struct err *err)
+{
+    if (limit_cap(RLIMIT_DATA, "RLIMIT_DATA", &limits->data_bytes, err) != 0 ||
+        limit_cap(RLIMIT_CPU, "RLIMIT_CPU", &limits->cpu_s, err) != 0 ||
+        limit_set(RLIMIT_DATA, "RLIMIT_DATA", limits->data_bytes, err) != 0 ||
+        limit_set(RLIMIT_CPU, "RLIMIT_CPU", limits->cpu_s, err) != 0) {
+        return -1;
     }
-    return keep_only_socket(socket_fd, grants, err);
+    return 0;
 }
 
 int jail_enter_cell(int socket_fd, int parent, struct jail_limits *limits,
@@ -313,11 +326,26 @@ int jail_enter_cell(int socket_fd, int parent, struct jail_limits *limits,
 {
     if (jail_enter_cell_bare(socket_fd, parent, grants, err) != 0 ||
         forbid_resources(grants, err) != 0 ||
-        limit_cap(RLIMIT_DATA, "RLIMIT_DATA", &limits->data_bytes, err) != 0 ||
-        limit_cap(RLIMIT_CPU, "RLIMIT_CPU", &limits->cpu_s, err) != 0 ||
-        limit_set(RLIMIT_DATA, "RLIMIT_DATA", limits->data_bytes, err) != 0 ||
-        limit_set(RLIMIT_CPU, "RLIMIT_CPU", limits->cpu_s, err) != 0 ||
+        limit_set(RLIMIT_NPROC, "RLIMIT_NPROC", 0, err) != 0 || limits_begin(limits, err) != 0 ||
         (filter != NULL && jail_filter_load_cell(filter, err) != 0)) {
+        return err_prefix(err, "entering the jail");
+    }
+    return 0;
+}
+
+int jail_enter_session(int socket_fd, int parent, const struct jail_session *session,
+                       struct jail_limits *limits, const struct jail_filter *filter,
+                       const struct jail_grants *grants, struct err *err)
+{
+    if (begin_cell(parent, err) != 0) {
+        return -1;
+    }
+    *session->can_fork = filter != NULL && jail_handover_give(filter, session->number) == 0;
+    if (!*session->can_fork) {
+        return jail_enter_cell(socket_fd, parent, limits, filter, grants, err);
+    }
+    if (keep_only_socket(socket_fd, grants, err) != 0 || forbid_resources(grants, err) != 0 ||
+        limits_begin(limits, err) != 0 || jail_filter_load_session(filter, err) != 0) {
         return err_prefix(err, "entering the jail");
     }
     return 0;

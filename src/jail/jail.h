@@ -86,6 +86,16 @@ int jail_enter_cell(int socket_fd, int parent, struct jail_limits *limits,
                     const struct jail_filter *filter, const struct jail_grants *grants,
                     struct err *err);
 
+/* The same for a session's cell. Its number goes along with the listener that answers for it
+ * (ask.h); *can_fork says whether there is one: without, it is a cell like any. */
+struct jail_session {
+    uint32_t number;
+    int *can_fork;
+};
+int jail_enter_session(int socket_fd, int parent, const struct jail_session *session,
+                       struct jail_limits *limits, const struct jail_filter *filter,
+                       const struct jail_grants *grants, struct err *err);
+
 /* The same without resource limits and without the filter. For tests alone: sanitizers reserve
  * terabytes and make calls of their own. */
 int jail_enter_cell_bare(int socket_fd, int parent, const struct jail_grants *grants,

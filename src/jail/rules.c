@@ -27,7 +27,9 @@ static unsigned checks_count(const struct rule *rule)
     return count;
 }
 
-static int rules_add(scmp_filter_ctx context, const struct rule *rules, size_t count)
+/* `action` is in place of each row's own; 0: is not. */
+static int rules_add(scmp_filter_ctx context, const struct rule *rules, size_t count,
+                     uint32_t action)
 {
     for (size_t i = 0; i < count; i++) {
         const struct rule *rule = &rules[i];
@@ -42,7 +44,8 @@ static int rules_add(scmp_filter_ctx context, const struct rule *rules, size_t c
                 .datum_b = check->datum_b,
             };
         }
-        int result = seccomp_rule_add_array(context, rule->action, rule->call, checks, arguments);
+        int result = seccomp_rule_add_array(context, action != 0 ? action : rule->action,
+                                            rule->call, checks, arguments);
         if (result != 0) {
             return result;
         }
@@ -62,7 +65,7 @@ scmp_filter_ctx rules_compile(const struct rule *rules, size_t count, struct err
     int result = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     const char *what = "other architectures";
     if (result == 0) {
-        result = rules_add(context, rules, count);
+        result = rules_add(context, rules, count, 0);
         what = "adding a rule";
     }
     if (result != 0) {
@@ -117,13 +120,52 @@ int rules_export(const struct rule_table *table, struct buf *code, struct err *e
     return result;
 }
 
-int rules_load_code(const struct buf *code)
+int rules_export_both(const struct rule_table *first, const struct rule_table *second,
+                      struct buf *code, struct err *err)
+{
+    scmp_filter_ctx context = rules_compile(first->rules, first->count, err);
+    if (context == NULL) {
+        return -1;
+    }
+    int result = rules_add(context, second->rules, second->count, 0);
+    result =
+        result != 0 ? rules_fail(result, "adding a rule", err) : context_export(context, code, err);
+    seccomp_release(context);
+    return result;
+}
+
+int rules_export_ask(const struct rule_table *table, struct buf *code, struct err *err)
+{
+    scmp_filter_ctx context = seccomp_init(SCMP_ACT_ALLOW);
+    if (context == NULL) {
+        errno = ENOSYS;
+        return err_system(err, "making a system call filter");
+    }
+    /* Other numberings end the process in the filter that comes on top. */
+    int result = rules_add(context, table->rules, table->count, SCMP_ACT_NOTIFY);
+    result =
+        result != 0 ? rules_fail(result, "adding a rule", err) : context_export(context, code, err);
+    seccomp_release(context);
+    return result;
+}
+
+static int code_load(const struct buf *code, unsigned flags)
 {
     struct sock_fprog program = {
         .len = (unsigned short)(code->len / sizeof(struct sock_filter)),
         .filter = (struct sock_filter *)(void *)code->base,
     };
-    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0u, &program);
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+}
+
+int rules_load_code(const struct buf *code)
+{
+    return code_load(code, 0);
+}
+
+int rules_load_ask(const struct buf *code)
+{
+    return code_load(code, SECCOMP_FILTER_FLAG_NEW_LISTENER);
 }
 
 /* ---- For people ------------------------------------------------------------------------------ */

@@ -81,6 +81,15 @@ int rules_load(const struct rule_table *table);
 int rules_export(const struct rule_table *table, struct buf *code, struct err *err);
 int rules_load_code(const struct buf *code);
 
+/* `first`, and the rows of `second` besides. */
+int rules_export_both(const struct rule_table *first, const struct rule_table *second,
+                      struct buf *code, struct err *err);
+
+/* A filter that lets everything through, but has a listener asked about the rows of the table; and
+ * the same as rules_load_code for it, which returns the listener. */
+int rules_export_ask(const struct rule_table *table, struct buf *code, struct err *err);
+int rules_load_ask(const struct buf *code);
+
 /* Writes the table in Markdown: a row for each rule. */
 void rules_print(FILE *out, const struct rule_table *table);
 

@@ -5,9 +5,10 @@
 
 int main(void)
 {
-    static const struct rule_table *const tables[] = {&jail_cell_table,   &jail_closed_table,
-                                                      &jail_zygote_table, &jail_build_table,
-                                                      &jail_reader_table, &jail_writer_table};
+    static const struct rule_table *const tables[] = {
+        &jail_cell_table,  &jail_session_table, &jail_closed_table, &jail_zygote_table,
+        &jail_build_table, &jail_reader_table,  &jail_writer_table,
+    };
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         rules_print(stdout, tables[i]);
     }

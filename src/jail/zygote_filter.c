@@ -5,10 +5,12 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "jail/ask.h"
 #include "jail/jail.h"
 #include "jail/tables.h"
 
@@ -30,7 +32,7 @@ static const struct rule rows[] = {
     {SCMP_SYS(fcntl), ALLOW, {ARG_IS(1, F_SETFD)}},
     {SCMP_SYS(fcntl), ALLOW, {ARG_IS(1, F_GETFL)}},
     {SCMP_SYS(close), ALLOW, {{0}}},
-    {SCMP_SYS(ioctl), ANSWER(ENOTTY), {{0}}}, /* is standard error a terminal? */
+    {SCMP_SYS(ioctl), ANSWER(ENOTTY), {ARG_IS(1, TCGETS)}}, /* is standard error a terminal? */
     {SCMP_SYS(write), ALLOW, {ARG_IS(0, STDERR_FILENO)}},
     {SCMP_SYS(writev), ALLOW, {ARG_IS(0, STDERR_FILENO)}},
     {SCMP_SYS(write), ALLOW, {ARG_IS(0, JAIL_SOCKET_FD)}}, /* a cell's, from here on */
@@ -50,6 +52,7 @@ static const struct rule rows[] = {
      * memory, so the C library is told that it does not exist. */
     {SCMP_SYS(clone), ALLOW, {ARG_IS(0, THREAD_FLAGS)}},
     {SCMP_SYS(clone), ALLOW, {ARG_IS(0, FORK_FLAGS)}},
+    {SCMP_SYS(clone), ALLOW, {ARG_IS(0, SPLIT_FLAGS)}}, /* a session's cell */
     {SCMP_SYS(clone3), ANSWER(ENOSYS), {{0}}},
     {SCMP_SYS(set_robust_list), ALLOW, {{0}}},
     {SCMP_SYS(rseq), ALLOW, {{0}}},
@@ -66,11 +69,21 @@ static const struct rule rows[] = {
     /* The control socket. */
     {SCMP_SYS(recvmsg), ALLOW, {ARG_IS(0, JAIL_SOCKET_FD)}},
     {SCMP_SYS(sendto), ALLOW, {ARG_IS(0, JAIL_SOCKET_FD), ARG_IS(4, 0)}},
+
+    /* What sessions' cells ask for (ask.h). */
+    {SCMP_SYS(recvmsg), ALLOW, {ARG_IS(0, JAIL_HANDOVER_FD)}},
+    {SCMP_SYS(sendmsg), ALLOW, {ARG_IS(0, JAIL_HANDOVER_CELL_FD)}},
+    {SCMP_SYS(ioctl), ALLOW, {ARG_IS(1, SECCOMP_IOCTL_NOTIF_RECV)}},
+    {SCMP_SYS(ioctl), ALLOW, {ARG_IS(1, SECCOMP_IOCTL_NOTIF_SEND)}},
+    {SCMP_SYS(ioctl), ALLOW, {ARG_IS(1, SECCOMP_IOCTL_NOTIF_ADDFD)}},
     {SCMP_SYS(signalfd4), ALLOW, {{0}}},
     {SCMP_SYS(poll), ALLOW, {{0}}},
 
     /* What closes this jail, and a cell's own. Without privileges none of it opens anything. */
     {SCMP_SYS(seccomp), ALLOW, {ARG_IS(0, SECCOMP_SET_MODE_FILTER), ARG_IS(1, 0)}},
+    {SCMP_SYS(seccomp),
+     ALLOW,
+     {ARG_IS(0, SECCOMP_SET_MODE_FILTER), ARG_IS(1, SECCOMP_FILTER_FLAG_NEW_LISTENER)}},
     {SCMP_SYS(landlock_create_ruleset), ALLOW, {{0}}},
     {SCMP_SYS(landlock_restrict_self), ALLOW, {{0}}},
     {SCMP_SYS(chroot), ALLOW, {{0}}},

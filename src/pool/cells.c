@@ -4,12 +4,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "pool/made.h"
 #include "pool/run.h"
 #include "pool/state.h"
@@ -85,32 +87,82 @@ static struct cell *make(struct pool *pool, struct zygote *zygote, bool stays)
         pool_settle_soon(pool);
     }
     (void)uv_poll_start(&cell->poll, UV_READABLE, on_socket);
-    (void)cell_flush_commands(cell);
+    return cell;
+}
+
+static struct cell *make_now(struct pool *pool, struct zygote *zygote, bool stays)
+{
+    struct cell *cell = make(pool, zygote, stays);
+    if (cell != NULL) {
+        (void)cell_flush_commands(cell);
+    }
     return cell;
 }
 
 struct cell *cell_new(struct pool *pool, struct zygote *zygote)
 {
-    return make(pool, zygote, false);
+    return make_now(pool, zygote, false);
 }
 
 struct cell *cell_new_session(struct pool *pool, struct zygote *zygote)
 {
-    return make(pool, zygote, true);
+    return make_now(pool, zygote, true);
+}
+
+struct cell *cell_new_copy(struct cell *original)
+{
+    assert(original->state == CELL_RESTING);
+    struct cell *cell = make(original->pool, original->zygote, true);
+    if (cell != NULL) {
+        spares_change(cell, -1);
+        cell->state = CELL_UNBORN;
+        cell->copy_of = original->number;
+        original->is_splitting = true;
+    }
+    return cell;
 }
 
 /* ---- Commands -------------------------------------------------------------------------------- */
+
+/* The loop's clock has whole milliseconds; one more, so that no deadline comes early. */
+static void timer_set(struct cell *cell, uint64_t ms)
+{
+    if (!cell->is_gone) {
+        uv_update_time(cell->pool->loop);
+        (void)uv_timer_start(&cell->timer, on_timer, ms + 1, 0);
+    }
+}
+
+/* To the one that is to be copied, when the zygote has been told. A cell that rests has room in its
+ * socket; one that is gone is found by reading. */
+static void split_send(struct cell *copy)
+{
+    static const char frame[WIRE_HEADER_BYTES] = {[4] = WIRE_SPLIT};
+    struct cell *original;
+    TAILQ_FOREACH(original, &copy->pool->cells, link)
+    {
+        if (original->number == copy->copy_of && original->state == CELL_RESTING) {
+            (void)send(original->fd, frame, sizeof frame, MSG_DONTWAIT | MSG_NOSIGNAL);
+            timer_set(original, 2 * LIMIT_BIRTH_MS);
+        }
+    }
+}
 
 int cell_flush_commands(struct cell *cell)
 {
     struct zygote *zygote = cell->zygote;
     if (cell->child_fd >= 0) {
-        int sent = zygote_command(zygote, cell->stays ? WIRE_FORK_SESSION : WIRE_FORK, cell->number,
-                                  cell->child_fd);
+        enum wire_type type = cell->copy_of != 0 ? WIRE_SPLIT_CELL
+                              : cell->stays      ? WIRE_FORK_SESSION
+                                                 : WIRE_FORK;
+        int sent = zygote_command_pair(zygote, type, cell->number, cell->copy_of, cell->child_fd);
         if (sent <= 0) {
             return sent;
         }
         fd_close(&cell->child_fd);
+        if (cell->copy_of != 0) {
+            split_send(cell);
+        }
     }
     if (cell->wants_interrupt) {
         int sent = zygote_command(zygote, WIRE_INTERRUPT, cell->number, -1);
@@ -128,15 +180,6 @@ int cell_flush_commands(struct cell *cell)
         cell->wants_kill = false;
     }
     return 1;
-}
-
-/* The loop's clock has whole milliseconds; one more, so that no deadline comes early. */
-static void timer_set(struct cell *cell, uint64_t ms)
-{
-    if (!cell->is_gone) {
-        uv_update_time(cell->pool->loop);
-        (void)uv_timer_start(&cell->timer, on_timer, ms + 1, 0);
-    }
 }
 
 static void interrupt(struct cell *cell)
@@ -233,7 +276,7 @@ static void violation(struct cell *cell, const char *what)
 
 void cell_retire(struct cell *cell)
 {
-    assert(cell->state == CELL_SPARE || cell->state == CELL_RESTING);
+    assert(cell->state == CELL_SPARE || cell->state == CELL_RESTING || cell->state == CELL_UNBORN);
     if (cell->state == CELL_SPARE) {
         spares_change(cell, -1);
     }
@@ -252,6 +295,21 @@ static void signal_look(struct cell *cell, int wait_status)
         snprintf(text, sizeof text, "a sandbox process was killed by signal %d",
                  WTERMSIG(wait_status));
         renewal_suspect(cell->zygote, text);
+    }
+}
+
+void cell_begin_copy(struct cell *copy)
+{
+    timer_set(copy, 2 * LIMIT_BIRTH_MS);
+    (void)cell_flush_commands(copy);
+}
+
+void cell_born(struct cell *cell)
+{
+    if (cell->state == CELL_UNBORN) { /* else nobody wants it any more */
+        cell->state = CELL_RESTING;
+        (void)uv_timer_stop(&cell->timer);
+        session_born(cell->session);
     }
 }
 
@@ -296,6 +354,9 @@ void cell_gone(struct cell *cell, const int *wait_status, const char *breakage)
         conclude(cell, &(struct run_end){.wait_status = wait_status, .breakage = breakage});
     } else if (cell->state == CELL_RESTING) {
         resting_died(cell, "the session has ended: its process died between two programs");
+    } else if (cell->state == CELL_UNBORN) {
+        resting_died(cell, "the session could not be copied: the system refuses another process, "
+                           "or cannot say whose a process is");
     } else if (cell->state == CELL_SPARE && breakage == NULL) {
         spare_died(cell);
     } else if (cell->state == CELL_SPARE) {
@@ -405,7 +466,7 @@ static void frame_take(struct cell *cell, const struct wire_frame *frame, size_t
     } else if (frame->type == WIRE_RESULT) {
         result_take(cell, frame->payload);
     } else if (frame->type != WIRE_END) {
-        violation(cell, "a state when it was to run a program");
+        violation(cell, "what nobody has asked it for");
     } else if (bytes_after > 0) {
         violation(cell, "more after its end");
     } else {
@@ -457,8 +518,39 @@ static void silence_take(struct cell *cell)
         return;
     }
     abandon(cell);
+    if (cell->state == CELL_UNBORN) {
+        return; /* the zygote is about to say why */
+    }
     cell->is_interrupted = true;
     kill_now(cell);
+}
+
+/* It has made its copy, or could not: the zygote, which waits for one, is told. False when it says
+ * anything else. */
+static bool split_done(struct cell *cell, struct span bytes)
+{
+    struct wire_frame frame;
+    struct err err;
+    size_t frame_bytes;
+    uint32_t error;
+    if (wire_take(bytes, WIRE_FROM_CELL, &frame, &frame_bytes, &err) != 1 ||
+        frame_bytes != bytes.len || frame.type != WIRE_SPLIT_DONE ||
+        wire_get_u32(frame.payload, &error) != 0) {
+        return false;
+    }
+    cell->is_splitting = false;
+    (void)uv_timer_stop(&cell->timer);
+    pool_settle_soon(cell->pool);
+    struct cell *copy;
+    TAILQ_FOREACH(copy, &cell->pool->cells, link)
+    {
+        if (error != 0 && copy->copy_of == cell->number && copy->state == CELL_UNBORN) {
+            log_warning("a session cannot be copied: %s", strerror((int)error));
+            copy->wants_kill = true;
+            (void)cell_flush_commands(copy);
+        }
+    }
+    return true;
 }
 
 bool cell_read(struct cell *cell)
@@ -477,7 +569,11 @@ bool cell_read(struct cell *cell)
         spare_died(cell);
         return false;
     }
-    if (cell->state == CELL_RESTING) {
+    if (cell->state == CELL_RESTING && cell->is_splitting &&
+        split_done(cell, (struct span){pool->chunk, (size_t)n})) {
+        return false;
+    }
+    if (cell->state == CELL_RESTING || cell->state == CELL_UNBORN) {
         renewal_suspect(cell->zygote, "a sandbox process spoke when it was to listen");
         resting_died(cell, "the session has ended: its process broke the protocol");
         return false;
@@ -602,6 +698,10 @@ static void on_timer(uv_timer_t *timer)
 {
     struct cell *cell = timer->data;
     if (cell->state == CELL_RUNNING && is_over(cell)) {
+        return;
+    }
+    if (cell->state == CELL_RESTING) { /* it did not make its copy */
+        resting_died(cell, "the session has ended: its process did not answer");
         return;
     }
     if (cell->is_killed) {

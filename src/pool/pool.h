@@ -60,9 +60,9 @@ struct pool_config {
         cgroup_memory_bytes;   /* of all processes together, where there is one; 0: the default */
     uint64_t zygote_forks_max; /* of one zygote, then another one takes over; 0: the default */
     unsigned sessions_max;     /* pool/session.h; 0: the default */
-    unsigned client_sessions_max;  /* of them, of one client; 0: the default */
-    uint64_t session_memory_bytes; /* of all sessions together; 0: the default */
-    bool is_lazy;                  /* no zygote is started before a run asks for it */
+    unsigned client_sessions_max;    /* of them, of one client; 0: the default */
+    uint64_t session_memory_bytes;   /* of all sessions together; 0: the default */
+    bool is_lazy;                    /* no zygote is started before a run asks for it */
     const struct pool_mount *mounts; /* LIMIT_MOUNTS_MAX at most */
     unsigned mount_count;
     bool is_shared; /* several clients that must not learn of each other: no two zygotes have the
@@ -131,7 +131,7 @@ struct run_request {
     uint64_t made_bytes_max; /* contents of them, together; 0: LIMIT_MADE_BYTES_MAX */
 
     uint64_t client; /* whose it is: runs that wait are served in turn, client by client */
-    bool is_aside; /* with `session`: a program of our own that leaves the session's as it was */
+    bool is_aside;   /* with `session`: a program of our own that leaves the session's as it was */
     struct pool_session *session; /* NULL: a fresh cell. Else `client` and `limits.memory_bytes` are
                                      the session's, and `environment` counts while it has no cell */
 };

@@ -212,9 +212,11 @@ int request_encode(const struct run_request *request, uint64_t memory_bytes_max,
     if (result == 0) {
         result = packages_put(&record, request, err);
     }
-    if (result == 0 &&
-        (wire_put_u32(&record, WIRE_REQUEST_WANT_VALUE, request->shows_value ? 2 : request->want_value ? 1 : 0) != 0 ||
-         limits_put(&record, &request->limits) != 0)) {
+    if (result == 0 && (wire_put_u32(&record, WIRE_REQUEST_WANT_VALUE,
+                                     request->shows_value  ? 2
+                                     : request->want_value ? 1
+                                                           : 0) != 0 ||
+                        limits_put(&record, &request->limits) != 0)) {
         result = err_set(err, ERR_LIMIT, "the request is too large");
     }
     if (result == 0) {

@@ -75,7 +75,7 @@ bool session_is_free(const struct pool_session *session)
     const struct cell *cell = session->cell;
     return session->run == NULL &&
            (cell == NULL || (cell->state == CELL_RESTING && !cell->wants_interrupt &&
-                             cell->interrupts_under_way == 0));
+                             cell->interrupts_under_way == 0 && !cell->is_splitting));
 }
 
 struct cell *session_cell(const struct pool_session *session, struct environment *environment)
@@ -160,7 +160,7 @@ static void finish(struct pool_session *session, enum pool_session_end end, cons
     pool->session_count--;
     if (cell != NULL) {
         detach(session);
-        if (cell->state == CELL_RESTING) {
+        if (cell->state == CELL_RESTING || cell->state == CELL_UNBORN) {
             cell_retire(cell);
         }
     }
@@ -339,13 +339,10 @@ static int admit(const struct pool *pool, const struct pool_session_config *conf
     return 0;
 }
 
-int pool_session_open(struct pool *pool, const struct pool_session_config *config,
-                      const struct pool_session_events *events, struct pool_session **out,
-                      struct err *err)
+static int session_new(struct pool *pool, const struct pool_session_config *config,
+                       const struct pool_session_events *events, struct pool_session **out,
+                       struct err *err)
 {
-    if (pool_check(pool, err) != 0 || admit(pool, config, err) != 0) {
-        return -1;
-    }
     struct pool_session *session = calloc(1, sizeof *session);
     if (session == NULL) {
         return err_set(err, ERR_MEMORY, "no memory for a session");
@@ -370,6 +367,61 @@ int pool_session_open(struct pool *pool, const struct pool_session_config *confi
     timer_set(session);
     *out = session;
     return 0;
+}
+
+int pool_session_open(struct pool *pool, const struct pool_session_config *config,
+                      const struct pool_session_events *events, struct pool_session **out,
+                      struct err *err)
+{
+    return pool_check(pool, err) != 0 || admit(pool, config, err) != 0
+               ? -1
+               : session_new(pool, config, events, out, err);
+}
+
+static int fork_check(const struct pool_session *session, struct err *err)
+{
+    if (session->is_ended || session->is_closing || session->is_silent) {
+        return err_set(err, ERR_GONE, "the session has ended");
+    }
+    if (session->run_count > 0 || !session_is_free(session)) {
+        return err_set_busy(err, LIMIT_RETRY_MS_MIN,
+                            "busy: a program runs in the session, or it is being copied");
+    }
+    return 0;
+}
+
+int pool_session_fork(struct pool_session *session, const struct pool_session_config *config,
+                      const struct pool_session_events *events, struct pool_session **out,
+                      struct err *err)
+{
+    struct pool *pool = session->pool;
+    struct pool_session_config wanted = *config;
+    wanted.memory_bytes = session->config.memory_bytes;
+    if (fork_check(session, err) != 0 || pool_check(pool, err) != 0 ||
+        admit(pool, &wanted, err) != 0 || session_new(pool, &wanted, events, out, err) != 0) {
+        return -1;
+    }
+    if (session->cell == NULL) {
+        return 0;
+    }
+    struct cell *copy = cell_new_copy(session->cell);
+    if (copy == NULL) {
+        pool_session_close(*out);
+        return err_set(err, ERR_SYSTEM, "no descriptors or no memory left for another session");
+    }
+    session_attach(*out, copy);
+    (*out)->has_state = session->has_state;
+    (*out)->memory_bytes = session->memory_bytes;
+    cell_begin_copy(copy);
+    return 0;
+}
+
+void session_born(struct pool_session *session)
+{
+    pool_settle_soon(session->pool); /* a run may wait for it */
+    if (!session->is_silent && session->events.ready != NULL) {
+        session->events.ready(session->events.context);
+    }
 }
 
 bool pool_session_has_ended(const struct pool_session *session)

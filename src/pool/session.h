@@ -7,6 +7,8 @@
  * begins, in that run's environment. A first program that needs another environment (OUTCOME_NEED)
  * has not run: the session has no state yet, and the next run may name the larger one.
  *
+ * A session can be forked: a second one goes on from the same state, by fork() of the cell itself.
+ *
  * A run that is interrupted keeps the session. One that crashes, ends its process, or has to be
  * killed takes the session with it, and its outcome says so. So do the lifetimes, the pool's end,
  * and memory that others need.
@@ -39,6 +41,9 @@ enum pool_session_end {
 
 struct pool_session_events {
     void *context;
+    /* After pool_session_fork: the copy is there; before that, runs of it wait. Once, from the
+     * loop. May be NULL. */
+    void (*ready)(void *context);
     /* The session is no more, not by pool_session_close: once, from the loop, after the `done` of a
      * run that it ended with. `why` is a sentence, borrowed. Runs that wait are refused. May be
      * NULL. */
@@ -47,6 +52,14 @@ struct pool_session_events {
 
 /* *out is owned until pool_session_close. ERR_BUSY when there are as many as there may be. */
 int pool_session_open(struct pool *pool, const struct pool_session_config *config,
+                      const struct pool_session_events *events, struct pool_session **out,
+                      struct err *err);
+
+/* A second session with the state of the first, which rests; the memory limit stays the same, so
+ * config->memory_bytes is not looked at. It may be used at once, and runs of both wait until the
+ * copy is made; if that fails it ends, as SESSION_LOST. ERR_BUSY while a program runs in the first.
+ * One without state gives one without state. */
+int pool_session_fork(struct pool_session *session, const struct pool_session_config *config,
                       const struct pool_session_events *events, struct pool_session **out,
                       struct err *err);
 

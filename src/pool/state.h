@@ -94,6 +94,7 @@ enum cell_state {
     CELL_SPARE,   /* waits for a request */
     CELL_RUNNING, /* has one */
     CELL_RESTING, /* a session's, between two */
+    CELL_UNBORN,  /* a session's, that is to be a copy of another's and is not there yet */
     CELL_ENDING,  /* has nothing to say any more; its process is not reaped yet */
 };
 
@@ -107,6 +108,8 @@ struct cell {
     struct pool_run *run;         /* while RUNNING */
     struct pool_session *session; /* whose it is; NULL: nobody's, or no longer */
     bool stays;                   /* it was forked for a session */
+    uint32_t copy_of;             /* number of the cell that it is a copy of; 0: of none */
+    bool is_splitting;            /* RESTING: it makes a copy of itself */
     int fd;                       /* our end; -1 when closed */
     int child_fd;                 /* the cell's end, until FORK is sent */
     struct buf in;                /* a frame that has not arrived whole */
@@ -132,6 +135,14 @@ struct cell *cell_new(struct pool *pool, struct zygote *zygote);
 
 /* The same for a session: it stays after its first run. */
 struct cell *cell_new_session(struct pool *pool, struct zygote *zygote);
+
+/* A copy of a session's cell that rests; it is asked for by cell_begin_copy, when it has its
+ * session. */
+struct cell *cell_new_copy(struct cell *original);
+void cell_begin_copy(struct cell *copy);
+
+/* The zygote says that it is there. */
+void cell_born(struct cell *cell);
 
 /* Sends a run to a spare cell, or to a session's that rests, and starts its deadline. False when
  * the cell turns out to be dead: then the run is untouched. */
@@ -204,6 +215,9 @@ bool session_keeps_cell(struct pool_session *session, const struct pool_run *run
 /* The cell that rested is gone, or the run that took it along is finished. `why` may be NULL. */
 void session_lost(struct pool_session *session, const char *why);
 
+/* Its cell, a copy of another session's, is there. */
+void session_born(struct pool_session *session);
+
 /* A run is finished: the session may have waited for that to end, or another one may have to. */
 void session_look(struct pool_session *session);
 
@@ -252,6 +266,10 @@ struct zygote *zygote_new(struct environment *environment, char **args, uint64_t
 /* Sends one command: 1, or 0 when the socket is full (zygote_flush is called again when it is
  * not), or -1 when it is broken. */
 int zygote_command(struct zygote *zygote, enum wire_type type, uint32_t number, int attached_fd);
+
+/* The same with a second number. */
+int zygote_command_pair(struct zygote *zygote, enum wire_type type, uint32_t number,
+                        uint32_t second, int attached_fd);
 
 /* Ends the process and its cells: gently at first, with patience. */
 void zygote_stop(struct zygote *zygote);

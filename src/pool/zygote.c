@@ -118,15 +118,15 @@ static void log_drain(struct zygote *zygote)
 
 /* ---- The control socket ---------------------------------------------------------------------- */
 
-int zygote_command(struct zygote *zygote, enum wire_type type, uint32_t number, int attached_fd)
+static int command_send(struct zygote *zygote, enum wire_type type, struct span payload,
+                        int attached_fd)
 {
     if (zygote->fd < 0) {
         return -1;
     }
     struct buf packet;
-    buf_init(&packet, WIRE_HEADER_BYTES + sizeof number);
-    if (wire_append_header(&packet, type, sizeof number) != 0 ||
-        buf_append_u32(&packet, number) != 0) {
+    buf_init(&packet, WIRE_HEADER_BYTES + payload.len);
+    if (wire_append_frame(&packet, type, payload) != 0) {
         buf_free(&packet);
         return 0; /* no memory now; the next flush tries again */
     }
@@ -153,6 +153,25 @@ int zygote_command(struct zygote *zygote, enum wire_type type, uint32_t number, 
         return 0;
     }
     return n < 0 ? -1 : 1;
+}
+
+int zygote_command_pair(struct zygote *zygote, enum wire_type type, uint32_t number,
+                        uint32_t second, int attached_fd)
+{
+    struct buf payload;
+    buf_init(&payload, 2 * sizeof number);
+    int sent = 0;
+    if (buf_append_u32(&payload, number) == 0 &&
+        (second == 0 || buf_append_u32(&payload, second) == 0)) {
+        sent = command_send(zygote, type, buf_span(&payload), attached_fd);
+    }
+    buf_free(&payload);
+    return sent;
+}
+
+int zygote_command(struct zygote *zygote, enum wire_type type, uint32_t number, int attached_fd)
+{
+    return zygote_command_pair(zygote, type, number, 0, attached_fd);
 }
 
 static void copy_text(char *out, size_t size, struct span text)
@@ -271,6 +290,23 @@ static int interrupted_take(struct zygote *zygote, struct span payload)
     return 0;
 }
 
+static int born_take(struct zygote *zygote, struct span payload)
+{
+    uint32_t number;
+    struct cell *cell;
+    if (wire_get_u32(payload, &number) != 0) {
+        return -1;
+    }
+    TAILQ_FOREACH(cell, &zygote->pool->cells, link)
+    {
+        if (cell->zygote == zygote && cell->number == number && cell->copy_of != 0) {
+            cell_born(cell);
+            return 0;
+        }
+    }
+    return -1;
+}
+
 static int packet_take(struct zygote *zygote, struct span packet)
 {
     struct wire_frame frame;
@@ -293,6 +329,9 @@ static int packet_take(struct zygote *zygote, struct span packet)
         zygote->is_fatal = true;
         copy_text(zygote->why, sizeof zygote->why, frame.payload);
         return 0;
+    }
+    if (frame.type == WIRE_BORN) {
+        return born_take(zygote, frame.payload);
     }
     return frame.type == WIRE_INTERRUPTED ? interrupted_take(zygote, frame.payload)
                                           : exited_take(zygote, frame.payload);
@@ -419,6 +458,9 @@ static void on_exit_status(uv_process_t *process, int64_t status, int signal_num
                  last[0] == '\0' ? "" : "; its last words: ", last);
     }
     control_close(zygote);
+    /* Its group is its own; where there is no pid namespace, a copy of a cell that never asked to
+     * be taken in would be left of it. */
+    (void)kill(-uv_process_get_pid(&zygote->process), SIGKILL);
     handle_close((uv_handle_t *)&zygote->process);
     handle_close((uv_handle_t *)&zygote->log);
     handle_close((uv_handle_t *)&zygote->timer);

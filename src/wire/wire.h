@@ -38,6 +38,9 @@ enum wire_type {
     WIRE_RESTORE = 4,    /* record of enum wire_request_field, limits alone; the first one to a
                             session's cell. STATE_PARTs follow, an empty one is the last */
     WIRE_STATE_PART = 5, /* bytes of a state (guest/guest.h) */
+    WIRE_SPLIT = 6,      /* empty; to a session's cell that rests: it is to make a copy of itself,
+                            which the zygote has been told before (SPLIT_CELL). It answers with
+                            SPLIT_DONE */
     /* cell -> pool, on the cell socket */
     WIRE_STDOUT = 16, /* bytes as the guest wrote them */
     WIRE_STDERR = 17,
@@ -48,14 +51,17 @@ enum wire_type {
     WIRE_DISPLAY = 21, /* json object of texts by MIME type, written by the guest: not trusted */
     WIRE_FILE = 22,    /* record of enum wire_file_field: a file that the program made or changed.
                           Only where the request asked for it, and behind RESULT */
-    WIRE_FILE_DATA = 23, /* bytes of the file that was told last, in order, until all are there */
-    WIRE_STATE = 26,     /* bytes of the guest's state, after SAVE */
-    WIRE_STATE_END = 27, /* u32 enum err_code, then text: how saving or restoring went */
+    WIRE_FILE_DATA = 23,  /* bytes of the file that was told last, in order, until all are there */
+    WIRE_STATE = 26,      /* bytes of the guest's state, after SAVE */
+    WIRE_STATE_END = 27,  /* u32 enum err_code, then text: how saving or restoring went */
+    WIRE_SPLIT_DONE = 24, /* u32: 0, or the error number with which it failed */
     /* pool -> zygote, on the control socket */
     WIRE_FORK = 32,         /* u32 cell number; one descriptor attached */
     WIRE_INTERRUPT = 33,    /* u32 cell number: KeyboardInterrupt in the guest */
     WIRE_KILL = 34,         /* u32 cell number: SIGKILL */
     WIRE_FORK_SESSION = 35, /* as FORK; the cell stays for more requests after the first */
+    WIRE_SPLIT_CELL = 36, /* u32 cell number of the copy to be, u32 that of the session's cell; one
+                             descriptor attached: the copy's end of its cell socket */
     /* zygote -> pool, on the control socket */
     WIRE_READY = 48,  /* record of enum wire_ready_field */
     WIRE_FATAL = 49,  /* UTF-8 text: why the zygote cannot go on; it exits */
@@ -64,6 +70,7 @@ enum wire_type {
                          closed and before anything of a guest's has run. Once */
     WIRE_INTERRUPTED = 52, /* u32 number of a session's cell: an INTERRUPT has reached it, so that
                               it cannot end a later request */
+    WIRE_BORN = 53,        /* u32 cell number: the copy is there, and waits for a request */
     /* vitrine -> vitrine-fetch, on the fetch socket */
     WIRE_FETCH_CONFIG = 64, /* record of enum wire_fetch_config_field; the first frame, once */
     WIRE_FETCH_ASK = 65,    /* record of enum wire_fetch_field, with ID */

@@ -20,9 +20,10 @@ from cases import Case
 from records import LIMITS, ROOT, Came, decode, request, wire
 
 REQUEST, STDOUT, STDERR, RESULT, END = 1, 16, 17, 18, 19
-FORK, INTERRUPT, KILL, FORK_SESSION = 32, 33, 34, 35
+FORK, INTERRUPT, KILL, FORK_SESSION, SPLIT_CELL = 32, 33, 34, 35, 36
+SPLIT, SPLIT_DONE = 6, 24
 DISPLAY = 21
-READY, FATAL, EXITED, JAILED, INTERRUPTED = 48, 49, 50, 51, 52
+READY, FATAL, EXITED, JAILED, INTERRUPTED, BORN = 48, 49, 50, 51, 52, 53
 READY_SNAPSHOT = 4
 
 RETURNED, LEFT, TRAPPED, LIMIT, PROTOCOL = range(5)
@@ -146,6 +147,15 @@ class Cell:
             assert self._read(deadline), f"no END: {self._run!r:.2000}"
         came, self._run = self._run, Run()
         return came
+
+    def split(self) -> "Cell":
+        """Have a session's cell make a copy of itself, and give that."""
+        copy = self.zygote.order_copy(self.number)
+        self._socket.sendall(frame(SPLIT, b""))
+        self._socket.settimeout(RUN_S)
+        assert self._socket.recv(CHUNK_BYTES) == frame(SPLIT_DONE, struct.pack("<I", 0))
+        self.zygote.wait_born(copy.number)
+        return copy
 
     def close(self) -> int:
         """End a session by the end of its socket; gives the wait status."""
@@ -285,6 +295,23 @@ class Zygote:
         ended, status = struct.unpack("<II", payload)
         assert ended == number
         return status
+
+    def order_copy(self, number: int) -> Cell:
+        """Order a copy of a session's cell."""
+        self._number += 1
+        ours, theirs = socket.socketpair()
+        attached = array.array("i", [theirs.fileno()])
+        self._control.sendmsg(
+            [frame(SPLIT_CELL, struct.pack("<II", self._number, number))],
+            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, attached)],
+        )
+        theirs.close()
+        return Cell(self, self._number, ours, True)
+
+    def wait_born(self, number: int) -> None:
+        """Wait until a copy is there."""
+        kind, payload = self._receive(RUN_S)
+        assert (kind, payload) == (BORN, struct.pack("<I", number))
 
     def wait_interrupted(self, number: int) -> None:
         """Wait until an interrupt has reached a session's cell."""

@@ -229,6 +229,45 @@ def test_sessions_have_streams_of_their_own(zygote: Zygote) -> None:
     assert len(seen) == 16
 
 
+def test_a_copy_has_all_and_goes_its_own_way(session: Session) -> None:
+    session(
+        "import asyncio, random\nx = [1]\nf = open('a.txt', 'w+')\nf.write('one')\n"
+        "f.flush()\nasync def tick():\n    while True:\n        x.append(2)\n"
+        "        await asyncio.sleep(0.001)\ntask = asyncio.create_task(tick())\n"
+        "await asyncio.sleep(0)\nrandom.seed(1)"
+    )
+    copy = Session(session.cell.split())
+    second = Session(copy.cell.split())
+    assert copy("x[0] = 'copy'\nf.write(' two')\nf.seek(0)\nf.read()").value == "one two"
+    assert copy("await asyncio.sleep(0.02)\nlen(x) > 5, task.done()").value == [True, False]
+    assert session("x[0], f.seek(0), f.read()").value == [1, 0, "one"]
+    assert second("x[0], len(x) < 5").value == [1, True]
+    session("import os, uuid")
+    draws = "import os, uuid, random\nrandom.random(), os.urandom(8).hex(), str(uuid.uuid4())"
+    drawn = [each(draws).value for each in (session, copy, second, session)]
+    assert len({word for draw in drawn for word in draw}) == 12
+    assert copy("random.seed(3)").status == "success"
+    first = copy("random.random()").value  # drawn anew once, not with each call
+    assert second("random.seed(3)\nrandom.random()").value == first
+    for each in (copy, second):
+        came = each.interrupted("print('on')\nwhile True: pass")
+        assert came.error_type == "KeyboardInterrupt"
+        assert each.cell.close() == 0
+    assert session("x[0]").value == 1
+
+
+def test_copies_of_copies_end_as_any(session: Session) -> None:
+    session("x = 0")
+    chain = [session]
+    for number in range(1, 8):
+        chain.append(Session(chain[-1].cell.split()))
+        assert chain[-1](f"x += 1\nx, {number}").value == [number, number]
+    chain[3].ends("import os\nos._exit(1)")
+    for number in (7, 1, 5, 2, 6, 4):
+        assert chain[number]("x").value == number
+        assert chain[number].cell.close() == 0
+
+
 def test_many_calls_leave_little(session: Session) -> None:
     count = "import gc\ngc.collect()\nlen(gc.get_objects())"
     for _ in range(5):

@@ -15,6 +15,7 @@
  *   ask-and-print | ask-twice    forged: more behind a question
  *   remember TEXT | recall       for the next run in the same cell; prints it
  *   weigh N                      its state has so many pieces before what is remembered
+ *   fork | join                  crimes: a copy that nobody has ordered, and what one asks
  *   false-rest                   forged: a result and an end, and after a while more
  *   need JSON | need-of N        ends with a need          environment    prints what it is made of
  *   made NAME TEXT | made-of N   a file at the end         forge-made WHAT  forged frames of files
@@ -40,6 +41,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "guest/guest.h"
+#include "jail/ask.h"
 #include "wire/wire.h"
 
 enum { LINE_MAX_BYTES = 4096, CELL_FD = 3, FLOOD_CHUNK_BYTES = 8192 };
@@ -179,6 +181,11 @@ const char *guest_engine_version(void)
 void guest_interrupt(struct guest *guest)
 {
     atomic_store(&guest->interrupted, 1);
+}
+
+void guest_prepare_copies(struct guest *guest)
+{
+    (void)guest;
 }
 
 int guest_settle(struct guest *guest, struct err *err)
@@ -572,6 +579,18 @@ static void command_environment(struct guest *guest, const char *name, const cha
     command_output(guest, "print", guest->environment);
 }
 
+static void command_fork(struct guest *guest, const char *name, const char *text)
+{
+    (void)text;
+    char line[64];
+    long came = strcmp(name, "fork") == 0 ? jail_ask_fork() : jail_ask_join();
+    snprintf(line, sizeof line, "%s gave %s", name,
+             came > 0    ? "a process"
+             : came == 0 ? "0"
+                         : "an error");
+    command_output(guest, "print", line);
+}
+
 static void command_crime(struct guest *guest, const char *name, const char *text)
 {
     (void)guest;
@@ -635,6 +654,8 @@ static const struct command {
     {"recall", command_recall},
     {"weigh", command_weigh},
     {"false-rest", command_false_rest},
+    {"fork", command_fork},
+    {"join", command_fork},
     {"segv", command_crime},
     {"abort", command_crime},
     {"connect", command_crime},

@@ -20,6 +20,7 @@ enum { MANY_SESSIONS = 200 };
 struct watched {
     struct pool_session *session;
     bool has_ended;
+    bool is_ready;
     unsigned ended_count;
     enum pool_session_end end;
     char why[TEXT_MAX];
@@ -32,6 +33,12 @@ static void on_ended(void *context, enum pool_session_end end, const char *why)
     watched->ended_count++;
     snprintf(watched->why, sizeof watched->why, "%s", why);
     flag_set(&watched->has_ended);
+}
+
+static void on_ready(void *context)
+{
+    struct watched *watched = context;
+    flag_set(&watched->is_ready);
 }
 
 static struct pool_session_config config_of_session(void)
@@ -68,6 +75,7 @@ static void assert_prints(struct watched *watched, const char *code, const char 
 {
     cleanup_seen struct seen seen;
     in_session(watched, code, &seen);
+    assert_string_equal(seen.message, "");
     assert_int_equal(seen.outcome.status, OUTCOME_SUCCESS);
     assert_text(&seen.out, text);
 }
@@ -90,7 +98,6 @@ static void assert_lost(struct watched *watched, const char *code, const char *p
     assert_int_equal(run_request_start(&request, &seen, &err), -1);
     assert_int_equal(err.code, ERR_GONE);
     pool_session_close(watched->session);
-    assert_int_equal(pool->session_count, 0);
 }
 
 /* ---- What lives on --------------------------------------------------------------------------- */
@@ -278,6 +285,199 @@ static void a_need_leaves_no_state(void **state)
     pool_end();
 }
 
+/* ---- Copies ---------------------------------------------------------------------------------- */
+
+static int fork_try(const struct watched *from, struct watched *copy, struct err *err)
+{
+    const struct pool_session_events events = {
+        .context = copy, .ready = on_ready, .ended = on_ended};
+    const struct pool_session_config config = config_of_session();
+    *copy = (struct watched){0};
+    return pool_session_fork(from->session, &config, &events, &copy->session, err);
+}
+
+static void session_fork(const struct watched *from, struct watched *copy)
+{
+    struct err err;
+    if (fork_try(from, copy, &err) != 0) {
+        fail_msg("%s", err.text);
+    }
+}
+
+static void a_copy_goes_on_alone(void **state)
+{
+    (void)state;
+    struct watched first;
+    struct watched copies[3];
+    if (!is_jailed) {
+        return; /* copies are asked for by a filter */
+    }
+    pool_start("ok", 1, 4);
+    session_open(&first);
+    assert_prints(&first, "remember first", "");
+    for (unsigned i = 0; i < 3; i++) {
+        session_fork(i == 2 ? &copies[1] : &first, &copies[i]);
+        assert_true(pool_session_has_state(copies[i].session));
+        loop_until(&copies[i].is_ready);
+        loop_for(2);
+        assert_prints(&copies[i], "recall", i == 2 ? "copy\n" : "first\n");
+        assert_prints(&copies[i], "remember copy", "");
+        assert_prints(&first, "recall", "first\n");
+    }
+    assert_int_equal(pool->session_count, 4);
+    assert_lost(&copies[1], "exit 1", "os._exit(1)");
+    pool_session_close(first.session);
+    assert_prints(&copies[0], "recall", "copy\n");
+    assert_prints(&copies[2], "recall", "copy\n");
+    assert_next_run_is_clean();
+    assert_int_equal(kill(zygote_pid(), SIGKILL), 0); /* and its cells die with it */
+    loop_until(&copies[0].has_ended);
+    loop_until(&copies[2].has_ended);
+    pool_session_close(copies[0].session);
+    pool_session_close(copies[2].session);
+    pool_end();
+}
+
+static void runs_wait_for_the_copy(void **state)
+{
+    (void)state;
+    struct watched first;
+    struct watched copy;
+    cleanup_seen struct seen a;
+    cleanup_seen struct seen b;
+    struct err err;
+    if (!is_jailed) {
+        return;
+    }
+    pool_start("ok", 0, 2);
+    session_open(&first);
+    session_fork(&first, &copy); /* of nothing: it has no cell either */
+    assert_null(pool_session_environment(copy.session));
+    pool_session_close(copy.session);
+    assert_prints(&first, "remember first", "");
+    session_fork(&first, &copy);
+    struct watched other;
+    assert_int_equal(fork_try(&first, &other, &err), -1); /* while it is under way */
+    assert_int_equal(err.code, ERR_BUSY);
+    seen_init(&a);
+    seen_init(&b);
+    struct run_request request = request_make("recall\nsleep 20");
+    request.session = copy.session;
+    run_start(&request, &a);
+    request.session = first.session;
+    run_start(&request, &b);
+    loop_until(&a.is_done);
+    loop_until(&b.is_done);
+    assert_text(&a.out, "first\n");
+    assert_text(&b.out, "first\n");
+    seen_free(&b);
+    seen_init(&b);
+    run_start(&request, &b);
+    assert_int_equal(fork_try(&first, &other, &err), -1); /* while a program runs */
+    assert_int_equal(err.code, ERR_BUSY);
+    loop_until(&b.is_done);
+    pool_session_close(first.session);
+    pool_session_close(copy.session);
+    pool_end();
+}
+
+/* Interrupts and kills find a copy, whose number the zygote knows by the kernel's word. */
+static void a_copy_obeys(void **state)
+{
+    (void)state;
+    struct watched first;
+    struct watched copy;
+    if (!is_jailed) {
+        return;
+    }
+    pool_start("ok", 0, 2);
+    session_open(&first);
+    assert_prints(&first, "remember first", "");
+    session_fork(&first, &copy);
+    cleanup_seen struct seen seen;
+    struct run_request request = request_make("spin");
+    request.session = copy.session;
+    request.limits.wall_ms = 20;
+    run_request_whole(&request, &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_LIMIT);
+    assert_prints(&copy, "recall", "first\n");
+    seen_free(&seen);
+    request.code = span_of("hang");
+    request.limits.grace_ms = 20;
+    run_request_whole(&request, &seen);
+    assert_int_equal(seen.outcome.status, OUTCOME_LIMIT);
+    assert_int_equal(copy.end, SESSION_LOST);
+    assert_prints(&first, "recall", "first\n");
+    pool_session_close(first.session);
+    pool_session_close(copy.session);
+    pool_end();
+}
+
+/* A cell that was broken into, and wants to fork without an order, or to be what it is not. */
+static void who_forks_unasked_is_ended(void **state)
+{
+    (void)state;
+    static const char *const codes[] = {"fork", "join"};
+    if (!is_jailed) {
+        return;
+    }
+    pool_start("ok", 1, 2);
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        struct watched watched;
+        struct watched copy;
+        session_open(&watched);
+        assert_prints(&watched, "print a", "a\n");
+        session_fork(&watched, &copy);
+        assert_prints(&copy, "print b", "b\n");
+        assert_lost(&copy, codes[i], "SIGSYS");
+        assert_lost(&watched, codes[i], "SIGSYS");
+        cleanup_seen struct seen seen;
+        run_whole(codes[i], &seen); /* and in a cell of no session */
+        assert_contains(seen.message, "SIGSYS");
+    }
+    assert_true(pool->base->zygote->is_suspect);
+    assert_next_run_is_clean();
+    pool_end();
+}
+
+static void many_copies_leave_nothing(void **state)
+{
+    (void)state;
+    struct watched first;
+    if (!is_jailed) {
+        return;
+    }
+    pool_start("ok", 0, 2);
+    session_open(&first);
+    assert_prints(&first, "remember first", "");
+    unsigned before = open_descriptors();
+    for (unsigned i = 0; i < MANY_SESSIONS; i++) {
+        struct watched copy;
+        session_fork(&first, &copy);
+        if (i % 4 == 0) {
+            assert_prints(&copy, "recall", "first\n");
+        } else if (i % 4 == 1) {
+            loop_until(&copy.is_ready);
+        } else {
+            bool is_free = false; /* it is closed while it is made */
+            while (!is_free) {
+                loop_for(1);
+                is_free = session_is_free(first.session);
+            }
+        }
+        pool_session_close(copy.session);
+        while (!session_is_free(first.session)) {
+            loop_for(1);
+        }
+    }
+    loop_for(300);
+    assert_int_equal(open_descriptors(), before);
+    assert_int_equal(pool->session_parts, 1);
+    assert_prints(&first, "recall", "first\n");
+    pool_session_close(first.session);
+    pool_end();
+}
+
 /* ---- What ends it ---------------------------------------------------------------------------- */
 
 static void crashes_end_it(void **state)
@@ -302,6 +502,7 @@ static void crashes_end_it(void **state)
         session_open(&watched);
         assert_prints(&watched, "print a", "a\n");
         assert_lost(&watched, rows[i].code, rows[i].part);
+        assert_int_equal(pool->session_count, 0);
     }
     assert_next_run_is_clean();
     pool_end();
@@ -620,6 +821,11 @@ int main(int argc, char **argv)
         pool_test(a_cancelled_run_keeps_it),
         pool_test(runs_of_one_wait_for_each_other),
         pool_test(a_need_leaves_no_state),
+        pool_test(a_copy_goes_on_alone),
+        pool_test(runs_wait_for_the_copy),
+        pool_test(a_copy_obeys),
+        pool_test(who_forks_unasked_is_ended),
+        pool_test(many_copies_leave_nothing),
         pool_test(crashes_end_it),
         pool_test(a_program_that_cannot_be_interrupted_ends_it),
         pool_test(who_speaks_between_two_runs_is_ended),
