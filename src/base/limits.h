@@ -218,6 +218,7 @@
 #define LIMIT_HTTP_ACCEPT_PAUSE_MS            100ULL /* when the system has no descriptors */
 #define LIMIT_HTTP_PIPELINE_BYTES_MAX         (64 * KIB) /* of later requests, while one is answered */
 #define LIMIT_HTTP_HELD_BYTES_MAX             (512 * MIB) /* bodies and what waits, of all connections */
+#define LIMIT_HTTP_SMALL_BYTES                (64 * KIB) /* who holds no more is not sent away for it */
 #define LIMIT_HTTP_CONGESTED_BYTES            (1 * MIB) /* waiting for one client: streams should pause */
 #define LIMIT_HTTP_WAITING_BYTES_MAX          (64 * MIB) /* the same: a stream is given up */
 #define LIMIT_HTTP_CONTROL_BYTES_MAX          (64 * KIB) /* of TLS itself, waiting for one client */

@@ -73,6 +73,7 @@ void stream_free(struct stream *stream)
     if (stream->exchange != NULL && stream->is_begun) {
         http_stream_end(take_exchange(stream));
     } else if (stream->exchange != NULL) {
+        http_release_body(stream->exchange);
         reply_error(take_exchange(stream), 404, REPLY_NO_SESSION, "The session has ended");
     }
     release(stream);

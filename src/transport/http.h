@@ -40,7 +40,9 @@ struct http_config {
     uint64_t stall_ms;    /* a client that takes nothing of what waits for it */
     size_t head_bytes_max;
     size_t body_bytes_max;
-    unsigned connections_max;        /* in all */
+    size_t held_bytes_max;    /* of all connections: bodies, and what waits to be sent. Past it, who
+                                 holds most is sent away */
+    unsigned connections_max; /* in all */
     unsigned client_connections_max; /* of one IPv4 address, or one /64 of IPv6 */
 };
 

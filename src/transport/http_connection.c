@@ -193,6 +193,8 @@ void http_connection_refuse(struct http_connection *connection, enum http_refusa
     buf_init(&head, 1024);
     connection->server->counts.refused[refusal]++;
     connection->ends = true;
+    buf_free(&connection->reader.body);
+    forget_memory(connection);
     if (buf_append_format(&body, "%s\n", reason) == 0 &&
         http_append_head(connection, &head, status, fields, status == 503 ? 2 : 1) == 0 &&
         buf_append_format(&head, "Content-Length: %zu\r\n\r\n", body.len) == 0) {
@@ -204,6 +206,30 @@ void http_connection_refuse(struct http_connection *connection, enum http_refusa
     if (connection->phase != HTTP_PHASE_BROKEN) {
         linger(connection);
     }
+}
+
+size_t http_connection_held(const struct http_connection *connection)
+{
+    bool is_answered =
+        connection->phase == HTTP_PHASE_ANSWERING || connection->phase == HTTP_PHASE_FLUSHING;
+    if (connection->phase == HTTP_PHASE_BODY) {
+        return connection->body_held;
+    }
+    return is_answered ? http_waiting_bytes(connection) : 0;
+}
+
+size_t http_connection_give_up(struct http_connection *connection)
+{
+    size_t waiting = http_waiting_bytes(connection);
+    if (connection->phase == HTTP_PHASE_BODY) {
+        http_connection_refuse(connection, HTTP_REFUSED_MEMORY, 503,
+                               "too much is being received at this moment");
+        return 0;
+    }
+    connection->server->counts.refused[HTTP_REFUSED_MEMORY]++;
+    connection->is_reset = true;
+    http_connection_break(connection);
+    return waiting;
 }
 
 /* Deadlines. */
@@ -297,7 +323,6 @@ static void finish_answer(struct http_connection *connection)
 static void give_request(struct http_connection *connection)
 {
     connection->ends = connection->server->is_draining || !connection->reader.keeps_alive;
-    connection->phase = HTTP_PHASE_ANSWERING;
     uv_timer_stop(&connection->deadline);
     connection->is_giving = true;
     http_exchange_begin(connection);
@@ -307,15 +332,17 @@ static void give_request(struct http_connection *connection)
     }
 }
 
-/* What the body takes of what all connections may hold. False when it was too much. */
-static bool hold_body(struct http_connection *connection)
+/* What the body takes of what all connections may hold; who holds most may be sent away. */
+static void hold_body(struct http_connection *connection)
 {
     struct http_counts *counts = &connection->server->counts;
     size_t held = connection->reader.body.capacity;
     counts->bytes_held = counts->bytes_held - connection->body_held + held;
     bool has_grown = held > connection->body_held;
     connection->body_held = held;
-    return !has_grown || counts->bytes_held <= LIMIT_HTTP_HELD_BYTES_MAX;
+    if (has_grown) {
+        http_server_make_room(connection->server);
+    }
 }
 
 static void begin_body(struct http_connection *connection)
@@ -348,21 +375,17 @@ static void go_on(struct http_connection *connection)
         }
         break;
     case HTTP_READS_BODY:
-        if (!hold_body(connection)) {
-            http_connection_refuse(connection, HTTP_REFUSED_MEMORY, 503,
-                                   "too much is being received at this moment");
-        } else if (connection->phase != HTTP_PHASE_BODY) {
+        if (connection->phase != HTTP_PHASE_BODY) {
             begin_body(connection);
         }
+        hold_body(connection);
         break;
     case HTTP_HAS_WHOLE:
+        connection->phase = HTTP_PHASE_ANSWERING;
         hold_body(connection);
         give_request(connection);
         break;
-    case HTTP_HAS_REFUSED:
-        hold_body(connection);
-        refuse_request(connection);
-        break;
+    case HTTP_HAS_REFUSED: refuse_request(connection); break;
     }
 }
 

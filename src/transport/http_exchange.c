@@ -236,10 +236,7 @@ void http_stream_begin(struct http_exchange *exchange, int status, const struct 
 
 static bool is_given_up(const struct http_connection *connection)
 {
-    size_t waiting = http_waiting_bytes(connection);
-    return waiting > LIMIT_HTTP_WAITING_BYTES_MAX ||
-           (waiting > LIMIT_HTTP_CONGESTED_BYTES &&
-            connection->server->counts.bytes_held > LIMIT_HTTP_HELD_BYTES_MAX);
+    return http_waiting_bytes(connection) > LIMIT_HTTP_WAITING_BYTES_MAX;
 }
 
 void http_stream_send(struct http_exchange *exchange, struct buf *bytes)

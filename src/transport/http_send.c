@@ -118,6 +118,7 @@ static void queue(struct http_connection *connection, struct span *parts, size_t
         on_written(&write->request, failed);
     } else {
         http_watch_stall(connection);
+        http_server_make_room(connection->server);
     }
 }
 

@@ -46,6 +46,7 @@ static struct http_config config_of(const struct http_config *config)
         .stall_ms = or_default(config->stall_ms, LIMIT_HTTP_STALL_MS_DEFAULT),
         .head_bytes_max = head > LIMIT_HTTP_HEAD_BYTES_MAX ? LIMIT_HTTP_HEAD_BYTES_MAX : head,
         .body_bytes_max = (size_t)or_default(config->body_bytes_max, LIMIT_MESSAGE_BYTES_MAX),
+        .held_bytes_max = (size_t)or_default(config->held_bytes_max, LIMIT_HTTP_HELD_BYTES_MAX),
         .connections_max = connections_of(config),
         .client_connections_max = (unsigned)or_default(config->client_connections_max,
                                                        LIMIT_HTTP_CLIENT_CONNECTIONS_DEFAULT),
@@ -126,6 +127,36 @@ const char *http_refusal_name(enum http_refusal refusal)
     };
     assert(refusal < HTTP_REFUSALS);
     return names[refusal];
+}
+
+static struct http_connection *find_greediest(struct http_server *server)
+{
+    struct http_connection *found = NULL;
+    size_t most = LIMIT_HTTP_SMALL_BYTES;
+    for (struct http_connection *connection = server->connections; connection != NULL;
+         connection = connection->next) {
+        size_t held = http_connection_held(connection);
+        if (held > most) {
+            most = held;
+            found = connection;
+        }
+    }
+    return found;
+}
+
+void http_server_make_room(struct http_server *server)
+{
+    size_t freed_later = 0;
+    struct http_connection *greediest = NULL;
+    if (server->is_making_room) {
+        return;
+    }
+    server->is_making_room = true;
+    while (server->counts.bytes_held > server->config.held_bytes_max + freed_later &&
+           (greediest = find_greediest(server)) != NULL) {
+        freed_later += http_connection_give_up(greediest);
+    }
+    server->is_making_room = false;
 }
 
 static void drain_connections(struct http_server *server)

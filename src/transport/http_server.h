@@ -92,6 +92,7 @@ struct http_server {
     uint64_t warned_ms;
     bool is_draining;
     bool is_closing;
+    bool is_making_room;
     unsigned open_handles; /* listeners and pause */
     struct http_connection *connections;
     struct http_connection *clients[HTTP_BUCKETS]; /* the same, by address */
@@ -105,6 +106,8 @@ struct http_server {
 
 /* http_server.c */
 void http_server_finish_closing(struct http_server *server); /* frees when nothing is open */
+/* To be called when more is held: past the budget, sends away who holds most. */
+void http_server_make_room(struct http_server *server);
 
 /* http_listen.c */
 int http_listen(struct http_server *server, const char *host, uint16_t port, struct err *err);
@@ -116,6 +119,10 @@ bool http_client_is_full(const struct http_server *server, const struct sockaddr
 /* Sends an answer of our own and closes. */
 void http_connection_refuse(struct http_connection *connection, enum http_refusal refusal,
                             int status, const char *reason);
+/* How much would be free without it; 0 where its request is with the caller. */
+size_t http_connection_held(const struct http_connection *connection);
+/* Sends it away for what it holds; how much of that will be free only later. */
+size_t http_connection_give_up(struct http_connection *connection);
 /* Closes it soon, from the loop; safe from anywhere. */
 void http_connection_break(struct http_connection *connection);
 /* Closes it now; from the loop alone. `gone` is called if the caller has the exchange. */

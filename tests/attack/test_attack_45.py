@@ -124,6 +124,8 @@ def test_bodies_without_end_together(target: HttpTarget) -> None:
     assert target.resident_bytes() < before + GROWTH_BYTES_MAX + 540 * MIB
     assert target.refused("memory") > refused
     target.expect_served()
+    found = target.client.call(f"len('{'x' * 5 * MIB}')")  # large, but not the largest
+    assert found["return_value"] == 5 * MIB
 
 
 def test_what_hides_behind_a_request_is_not_one(target: HttpTarget) -> None:

@@ -437,6 +437,48 @@ static void a_client_is_an_address_or_a_network(void **state)
     host_close();
 }
 
+/* Past the budget of all connections, who holds most is sent away, and nobody else. */
+static void who_holds_most_makes_room(void **state)
+{
+    const struct http_config budget = {.held_bytes_max = 10 * MIB};
+    static char bytes[6 * MIB];
+    struct buf body;
+    (void)state;
+    memset(bytes, 'x', sizeof bytes);
+    host_open(&budget);
+    int modest = client_open();
+    client_say(modest, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3145728\r\n\r\n");
+    client_send(modest, bytes, 3 * MIB - 1);
+    int greedy = client_open();
+    client_say(greedy, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9000000\r\n\r\n");
+    client_send(greedy, bytes, sizeof bytes);
+    assert_has(client_read(greedy, NULL), "HTTP/1.1 503 ");
+    close(greedy);
+    assert_int_equal(http_counts(host.server).refused[HTTP_REFUSED_MEMORY], 1);
+    assert_int_equal(host.requests, 0);
+    client_say(modest, "x");
+    host_until(&host.requests, 1);
+    int reader = client_open();
+    client_say(reader, GET);
+    host_until(&host.requests, 2);
+    struct http_exchange *last = host.open[1];
+    host.open_count = 1;
+    buf_init(&body, 30 * MIB);
+    assert_int_equal(buf_reserve(&body, 30 * MIB), 0);
+    memset(body.base, 'y', 30 * MIB);
+    body.len = 30 * MIB;
+    http_answer(last, 200, NULL, 0, &body);
+    host_until_refused(HTTP_REFUSED_MEMORY, 2);
+    host_until_connections(1);
+    host_answer(200, "modest");
+    client_read(modest, "modest");
+    assert_int_equal(host.gone, 0);
+    assert_int_equal(http_counts(host.server).bytes_held, 0);
+    close(reader);
+    close(modest);
+    host_close();
+}
+
 /* A system that has no descriptors: nothing spins, and connections wait until there are some. */
 static void a_lack_of_descriptors_is_waited_for(void **state)
 {
@@ -591,6 +633,7 @@ int main(void)
         cmocka_unit_test(half_a_close_lets_an_answer_through),
         cmocka_unit_test(connections_have_caps),
         cmocka_unit_test(a_client_is_an_address_or_a_network),
+        cmocka_unit_test(who_holds_most_makes_room),
         cmocka_unit_test(a_lack_of_descriptors_is_waited_for),
         cmocka_unit_test(a_server_drains),
         cmocka_unit_test(closing_ends_all),
