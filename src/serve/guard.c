@@ -188,6 +188,11 @@ bool guard_allows_origin(const struct guard *guard, struct span origin)
     return false;
 }
 
+bool guard_allows_site(struct span site)
+{
+    return site.base == NULL || !is_text(site, "cross-site");
+}
+
 uint64_t guard_client(struct span address)
 {
     static const unsigned char mapped[12] = {[10] = 0xFF, [11] = 0xFF};

@@ -64,10 +64,13 @@ static bool has_doubles(const struct http_exchange *exchange)
  * than it may know, so it names no origin. */
 static bool check_source(const struct http_serve *serve, struct http_exchange *exchange)
 {
+    struct span origin = http_header(exchange, "origin");
     if (!guard_allows_host(&serve->guard, http_header(exchange, "host"))) {
         reply_refusal(exchange, 403, "Host names no host of ours (see --allow-host)");
-    } else if (!guard_allows_origin(&serve->guard, http_header(exchange, "origin"))) {
+    } else if (!guard_allows_origin(&serve->guard, origin)) {
         reply_refusal(exchange, 403, "Origin is not allowed (see --allow-origin)");
+    } else if (origin.base == NULL && !guard_allows_site(http_header(exchange, "sec-fetch-site"))) {
+        reply_refusal(exchange, 403, "A page of another site may not use this server");
     } else {
         return true;
     }

@@ -117,6 +117,11 @@ def test_foreign_origins(client: RawClient, origin: str) -> None:
     refused(client, {"Origin": origin})
 
 
+def test_pictures_of_pages(client: RawClient) -> None:
+    """A page may ask for a picture anywhere, and such a request has no Origin."""
+    refused(client, {"Sec-Fetch-Site": "cross-site", "Accept": "image/avif,image/webp,*/*;q=0.8"})
+
+
 def test_forms_of_pages_are_no_requests(client: RawClient) -> None:
     """What a page may send without asking first (CORS) is of these types."""
     body = json.dumps(client.call_message(MARK)).encode()

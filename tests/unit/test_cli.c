@@ -488,6 +488,71 @@ static void terminals_are_safe(void **state)
     assert_filtered("\x1B\x1B[1m", X "\x1B[1m");
 }
 
+/* As mcp-run-python has them. */
+static void options_may_stand_before_the_command(void **state)
+{
+    (void)state;
+    assert_int_equal(PARSE("--port", "8080", "--deps", "a,b", "--verbose", "streamable-http"), 0);
+    assert_int_equal(options.command, COMMAND_HTTP);
+    assert_int_equal(options.port, 8080);
+    assert_int_equal(options.dependencies.count, 2);
+    assert_int_equal(options.verbosity, 1);
+    assert_false(options.is_stateless || options.is_sse);
+    assert_int_equal(PARSE("--return-mode=json", "streamable-http-stateless", "--port=1",
+                           "--disable-networking"),
+                     0);
+    assert_true(options.is_stateless && options.return_mode == 1 && options.port == 1);
+    assert_int_equal(PARSE("sse"), 0);
+    assert_true(options.is_sse && options.command == COMMAND_HTTP);
+    assert_int_equal(PARSE("--port", "3001", "stdio"), 0);
+    assert_int_equal(options.command, COMMAND_STDIO);
+    assert_int_equal(PARSE("--port", "3001", "--version"), 0);
+    assert_int_equal(options.command, COMMAND_VERSION);
+    assert_int_equal(PARSE("--timeout", "5", "run", "-c", "1", "run"), 0);
+    assert_int_equal(options.command, COMMAND_RUN);
+    assert_int_equal(options.limits.wall_ms, 5000);
+    assert_string_equal(options.operands[0], "run");
+    assert_int_equal(PARSE("--port", "3001"), -1);
+    assert_int_equal(PARSE("--port", "3001", "fly"), -1);
+    assert_int_equal(PARSE("--nonsense", "stdio"), -1);
+    assert_int_equal(PARSE("--stateless", "stdio"), -1); /* it is of another command */
+    assert_non_null(strstr(err.text, "--stateless"));
+}
+
+static void servers_have_options(void **state)
+{
+    static const char *const wrong[][2] = {
+        {"--port", "65536"},        {"--path", "mcp"},
+        {"--path", "/mcp/"},        {"--path", "/a b"},
+        {"--path", "/a?b"},         {"--allow-host", "http://x"},
+        {"--allow-host", ""},       {"--allow-origin", "x"},
+        {"--allow-origin", "null"}, {"--allow-origin", "http://x/"},
+        {"--tls-cert", "x.pem"},    {"--tls-key", "x.pem"},
+        {"--max-sessions", "0"},    {"--session-idle", "0"},
+    };
+    (void)state;
+    assert_int_equal(PARSE("http"), 0);
+    assert_string_equal(options.host, "127.0.0.1");
+    assert_string_equal(options.path, "/mcp");
+    assert_int_equal(options.port, 3001);
+    assert_int_equal(options.require_jail, POOL_JAIL_FULL);
+    assert_int_equal(PARSE("stdio"), 0);
+    assert_int_equal(options.require_jail, POOL_JAIL_SECCOMP);
+    setenv("VITRINE_REQUIRE_JAIL", "none", 1);
+    setenv("VITRINE_ALLOW_HOST", "a.org\nb.org:8443", 1);
+    assert_int_equal(PARSE("http", "--allow-origin", "https://a.org", "--allow-origin", "*"), 0);
+    assert_int_equal(options.require_jail, POOL_JAIL_NONE);
+    assert_int_equal(options.allow_hosts.count, 2);
+    assert_string_equal(options.allow_origins.items[1], "*");
+    unsetenv("VITRINE_REQUIRE_JAIL");
+    unsetenv("VITRINE_ALLOW_HOST");
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        if (PARSE("http", wrong[i][0], wrong[i][1]) == 0) {
+            fail_msg("%s %s is taken", wrong[i][0], wrong[i][1]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -506,6 +571,8 @@ int main(void)
         cmocka_unit_test(environment_stands_behind_arguments),
         cmocka_unit_test(every_option_is_told_of),
         cmocka_unit_test(terminals_are_safe),
+        cmocka_unit_test(options_may_stand_before_the_command),
+        cmocka_unit_test(servers_have_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
