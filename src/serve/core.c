@@ -53,6 +53,9 @@ static void on_grace_over(uv_timer_t *timer)
         uv_timer_start(timer, on_grace_over, LIMIT_EOF_GRACE_MS, 0);
         return;
     }
+    if (core->is_draining && !core->is_ending) {
+        core->events.stop_all(core->events.context); /* what is no program is answered too */
+    }
     begin_end(core);
 }
 

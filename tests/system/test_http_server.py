@@ -14,7 +14,7 @@ import pytest
 from driver import Program
 from fetcher import make_certificate
 from http_server import HttpServer
-from raw_http import RawClient
+from raw_http import RawClient, Stream
 
 READY_SECONDS_MAX = 30.0
 
@@ -209,3 +209,18 @@ def test_example(vitrine: Program) -> None:
     result = vitrine("example", timeout=300)
     assert result.returncode == 0, result.stderr
     assert b"<status>success</status>" in result.stdout
+
+
+def test_subscriptions_do_not_delay_the_end(vitrine: Program) -> None:
+    with HttpServer(vitrine) as server:
+        client = RawClient(server.root)
+        params = {"notifications": {"toolsListChanged": True}}
+        connection = client.post_modern(client.message("subscriptions/listen", params))
+        with Stream(connection) as stream:
+            assert stream.fields["content-type"] == "text/event-stream"
+            next(stream.events())
+            began = time.monotonic()
+            assert server.stop() == 0
+            assert time.monotonic() - began < 8  # and not --drain-time
+            [last] = list(stream.events())
+            assert "result" in last.json
