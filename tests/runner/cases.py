@@ -662,6 +662,24 @@ VALUES = [
         "fine",
         "repr",
     ),
+    value(
+        "a formula without a text",
+        "class A:\n  def _repr_latex_(self): return '$x$'\nA()",
+        "$x$",
+        "repr",
+    ),
+    value(
+        "markup beside a text",
+        "class A:\n  def _repr_html_(self): return '<b>'\n  def __repr__(self): return 'a'\nA()",
+        "a",
+        "repr",
+    ),
+    value(
+        "forms that fail",
+        "class A:\n  def _repr_png_(self): 1/0\n  def __repr__(self): return 'a'\nA()",
+        "a",
+        "repr",
+    ),
     value("a limit of recursion", "import sys\nsys.setrecursionlimit(60)\n[[[[1]]]]", [[[[1]]]]),
     error(
         "an interrupt while encoding",
