@@ -142,6 +142,7 @@ class Program:
         self.states_needs = bool(request.dependencies) or b"# /// script" in self.source
         self.wants_value = request.want_value != 0
         self.shows_value = request.want_value == 2
+        self.shows_figures = request.want_value == 1  # those left open: neither scripts nor prompts
 
     @property
     def space(self) -> dict[str, object]:

@@ -37,7 +37,8 @@ def finish(program: "Program | None", came: list[object]) -> None:
         repair.free_memory()
     try:
         record = _success(program, value) if error is None else _failure(program, error)
-        _show_figures(error)
+        if program is not None and program.shows_figures:
+            _show_figures(error)
     except BaseException as caught:  # an interrupt, or more broken than foreseen
         repair.repair()
         record = _failure(program, caught if error is None else error)

@@ -264,6 +264,7 @@ def test_the_display_of_notebooks(drawing: RawServer) -> None:
 
 
 def test_a_terminal_is_told_of_pictures(vitrine: Program) -> None:
+    assert vitrine.code(FIGURE).stdout == b""  # as python does
     done = vitrine.code(FIGURE + "plt.show()\nprint('end')")
     assert re.fullmatch(
         rb"<Figure size 640x480 with 1 Axes> \[image/png, \d+x\d+\]\nend\n", done.stdout
