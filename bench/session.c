@@ -4,7 +4,8 @@
  *   bench-session CELL GUESTDIR STEP...
  *
  * A step is in=FOLDER (the environment from here on; before the session begins, or is restored),
- * run=CODE, save=FILE, restore=FILE, or new (another session). What programs print goes to standard
+ * run=CODE, save=FILE, restore=FILE, move=FOLDER (the session
+ * goes on in another environment), or new (another session). What programs print goes to standard
  * error, as does why something did not work. Prints how long each step took, as a line of JSON.
  */
 #include <fcntl.h>
@@ -119,6 +120,25 @@ static int step_transfer(char *step, const char *path, struct err *err)
     return result;
 }
 
+static int step_in(char *folder)
+{
+    const char *slash = strrchr(folder, '/');
+    snprintf(bench.id, sizeof bench.id, "%s", slash == NULL ? folder : slash + 1);
+    bench.environment = (struct pool_environment){.id = bench.id, .dir = folder};
+    return 0;
+}
+
+static int step_move(char *step, char *folder, struct err *err)
+{
+    (void)step_in(folder);
+    const struct pool_move move = {.environment = where(),
+                                   .file_bytes = LIMIT_FILE_BYTES_DEFAULT,
+                                   .file_count = LIMIT_FILE_COUNT_DEFAULT,
+                                   .context = step,
+                                   .done = on_transferred};
+    return pool_session_move(bench.session, &move, err) != 0 ? -1 : wait_for_it();
+}
+
 static int step_new(struct err *err)
 {
     const struct pool_session_config config = {.client = POOL_CLIENT_OWN,
@@ -130,23 +150,16 @@ static int step_new(struct err *err)
     return pool_session_open(bench.pool, &config, &events, &bench.session, err);
 }
 
-static int step_in(char *folder)
-{
-    const char *slash = strrchr(folder, '/');
-    snprintf(bench.id, sizeof bench.id, "%s", slash == NULL ? folder : slash + 1);
-    bench.environment = (struct pool_environment){.id = bench.id, .dir = folder};
-    return 0;
-}
-
 static int step_take(char *step)
 {
     struct err err = {0};
     char *value = strchr(step, '=');
     value = value == NULL ? step + strlen(step) : value + 1;
     bench.is_done = false;
-    const int result = strncmp(step, "in=", 3) == 0    ? step_in(value)
-                       : strncmp(step, "run=", 4) == 0 ? step_run(step, value, &err)
-                       : strcmp(step, "new") == 0      ? step_new(&err)
+    const int result = strncmp(step, "in=", 3) == 0     ? step_in(value)
+                       : strncmp(step, "run=", 4) == 0  ? step_run(step, value, &err)
+                       : strncmp(step, "move=", 5) == 0 ? step_move(step, value, &err)
+                       : strcmp(step, "new") == 0       ? step_new(&err)
                        : strncmp(step, "save=", 5) == 0 || strncmp(step, "restore=", 8) == 0
                            ? step_transfer(step, value, &err)
                            : err_set(&err, ERR_USAGE, "there is no such step");

@@ -45,6 +45,21 @@ struct pool_restore {
 int pool_session_restore(struct pool_session *session, const struct pool_restore *how,
                          struct buf *about, struct err *err);
 
+struct pool_move {
+    /* Where the session goes on, with what it has and more; NULL: the base. Copied. */
+    const struct pool_environment *environment;
+    uint64_t file_bytes; /* quotas of what is in its files, as in run_limits */
+    uint64_t file_count;
+    void *context;
+    /* Once, from the loop. Unless pool_session_has_ended, an error leaves the session where it was,
+     * as it was. */
+    void (*done)(void *context, const struct err *err);
+};
+
+/* Lets a session that has a state go on in a cell of another environment, because a cell gains no
+ * machine code. It waits for its turn; programs that are begun later wait for it. -1 as above. */
+int pool_session_move(struct pool_session *session, const struct pool_move *how, struct err *err);
+
 /* What a file says about the state in it, appended; the descriptor is at its beginning before and
  * afterwards. Anybody may have written it. */
 int pool_state_about(int fd, struct buf *about, struct err *err);

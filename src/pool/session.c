@@ -73,7 +73,7 @@ static void detach(struct pool_session *session)
 bool session_is_free(const struct pool_session *session)
 {
     const struct cell *cell = session->cell;
-    return session->run == NULL &&
+    return session->run == NULL && !session->is_moving &&
            (cell == NULL || (cell->state == CELL_RESTING && !cell->wants_interrupt &&
                              cell->interrupts_under_way == 0 && !cell->is_splitting));
 }
@@ -422,6 +422,33 @@ void session_born(struct pool_session *session)
     if (!session->is_silent && session->events.ready != NULL) {
         session->events.ready(session->events.context);
     }
+}
+
+int session_open_beside(const struct pool_session *session,
+                        const struct pool_session_events *events, struct pool_session **out,
+                        struct err *err)
+{
+    return pool_check(session->pool, err) != 0
+               ? -1
+               : session_new(session->pool, &session->config, events, out, err);
+}
+
+void session_take_cell(struct pool_session *session, struct pool_session *other)
+{
+    struct cell *cell = other->cell;
+    struct cell *old = session->cell;
+    assert(cell->state == CELL_RESTING && session->run == NULL);
+    if (old != NULL) {
+        const uint64_t memory_bytes = session->memory_bytes;
+        detach(session);
+        cell_retire(old);
+        session->memory_bytes = memory_bytes;
+    }
+    other->cell = NULL;
+    other->environment = NULL;
+    cell->session = session;
+    session->cell = cell;
+    session->environment = cell->environment;
 }
 
 bool pool_session_has_ended(const struct pool_session *session)

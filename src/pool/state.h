@@ -180,6 +180,7 @@ struct pool_session {
     unsigned run_count;              /* that wait or run */
     unsigned references;             /* of the users, and one of each run */
     bool has_state;                  /* a program has run in the cell */
+    bool is_moving;                  /* its state is on the way into another one (move.c) */
     bool is_ended;
     bool is_closing;           /* it ends when its run does */
     enum pool_session_end end; /* then, for this reason */
@@ -200,6 +201,14 @@ struct cell *session_cell(const struct pool_session *session, struct environment
 
 /* That new one has its first run, so it is the session's. */
 void session_attach(struct pool_session *session, struct cell *cell);
+
+/* A session of the same client and limits, past all that limits their number: for a moment. */
+int session_open_beside(const struct pool_session *session,
+                        const struct pool_session_events *events, struct pool_session **out,
+                        struct err *err);
+
+/* Lets go of its own cell, which rests, and takes that of the other one, which rests too. */
+void session_take_cell(struct pool_session *session, struct pool_session *other);
 
 /* A run has joined, or left. */
 void session_run_joins(struct pool_session *session);

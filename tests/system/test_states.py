@@ -199,6 +199,20 @@ def test_a_session_moves_to_where_there_is_more(
                              "run=assert y == [1] and view.base is not None")  # fmt: skip
 
 
+def test_a_session_gets_packages_while_it_goes_on(
+    states: States, numpy: Path, pandas: Path
+) -> None:
+    miss = "run=y = [1]\ntry:\n    import numpy\nexcept ImportError:\n    pass\nelse:\n    assert 0"
+    states.session_goes_well(
+        miss, f"move={numpy}", f"run={LIBRARY}", f"move={pandas}",
+        "run=import pandas; frame = pandas.DataFrame(x); assert y == [1]",
+        f"run={GOES_ON}", "run=assert frame.shape == (3, 4)",
+    )  # fmt: skip
+    done = states.session(f"in={pandas}", "run=import pandas", f"move={numpy}")
+    assert done.returncode == 1
+    assert "this environment has no such /lib/python3.14/site-packages/" in done.stderr
+
+
 def test_a_session_that_does_not_fit(
     states: States, numpy: Path, pandas: Path, tmp_path: Path
 ) -> None:

@@ -244,6 +244,127 @@ static void what_is_said_about_it(void **state)
     assert_int_equal(lseek(fd, 0, SEEK_CUR), 0);
 }
 
+/* ---- Into another environment ---------------------------------------------------------------- */
+
+static int move_begin(struct pool_session *session, const char *dir, struct told *told,
+                      struct err *err)
+{
+    const struct pool_environment environment = {.id = "larger", .dir = dir};
+    const struct pool_move how = {.environment = &environment,
+                                  .file_bytes = MIB,
+                                  .file_count = 100,
+                                  .context = told,
+                                  .done = on_restored};
+    return pool_session_move(session, &how, err);
+}
+
+static void environment_write(char dir[64])
+{
+    char path[128];
+    struct err err;
+    snprintf(dir, 64, "/tmp/test_pool_durable.XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    const char *const names[] = {"packages.img", "modules"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        assert_int_equal(fd_write_file(path, span_of("ok"), &err), 0);
+    }
+}
+
+static void environment_remove(const char *dir)
+{
+    char path[128];
+    const char *const names[] = {"packages.img", "modules"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        (void)unlink(path);
+    }
+    assert_int_equal(rmdir(dir), 0);
+}
+
+static void a_session_moves(void **state)
+{
+    (void)state;
+    char dir[64];
+    struct told told = {0};
+    struct err err;
+    cleanup_seen struct seen later;
+    environment_write(dir);
+    pool_start("ok", 1, 4);
+    struct pool_session *session = session_open();
+    assert_prints(session, "remember it", "");
+    assert_int_equal(move_begin(session, dir, &told, &err), 0);
+    struct run_request request = request_make("recall\nremember more");
+    request.session = session;
+    seen_init(&later);
+    run_start(&request, &later); /* it waits, and runs where the session is then */
+    loop_until(&told.is_done);
+    assert_good(&told);
+    loop_until(&later.is_done);
+    assert_text(&later.out, "it\n");
+    assert_string_equal(pool_session_environment(session), "larger");
+    assert_prints(session, "recall", "more\n");
+    assert_int_equal(pool->session_count, 1);
+    pool_session_close(session);
+    assert_next_run_is_clean();
+    pool_end();
+    environment_remove(dir);
+}
+
+static void one_that_cannot_move_stays(void **state)
+{
+    (void)state;
+    struct told told = {0};
+    struct err err;
+    pool_start("ok", 1, 4);
+    struct pool_session *session = session_open();
+    assert_int_equal(move_begin(session, "/nowhere", &told, &err), -1);
+    assert_int_equal(err.code, ERR_USAGE); /* it has no state */
+    assert_prints(session, "remember it", "");
+    assert_int_equal(move_begin(session, "/nowhere", &told, &err), 0);
+    loop_until(&told.is_done);
+    assert_true(told.is_error);
+    assert_string_equal(pool_session_environment(session), "base");
+    assert_prints(session, "recall", "it\n");
+    assert_prints(session, "remember nothing that can be saved", "");
+    told = (struct told){0};
+    assert_int_equal(move_begin(session, "/nowhere", &told, &err), 0);
+    loop_until(&told.is_done);
+    assert_contains(told.err.text, "too much of it");
+    assert_prints(session, "recall", "nothing that can be saved\n");
+    pool_session_close(session);
+    pool_end();
+}
+
+static void one_that_is_closed_on_the_way(void **state)
+{
+    (void)state;
+    char dir[64];
+    struct told told = {0};
+    struct err err;
+    environment_write(dir);
+    pool_start("ok", 1, 4);
+    for (uint64_t ms = 0; ms < 30; ms += 3) {
+        struct pool_session *session = session_open();
+        assert_prints(session, "remember it\nweigh 40", "");
+        told = (struct told){0};
+        assert_int_equal(move_begin(session, dir, &told, &err), 0);
+        loop_for(ms);
+        pool_session_close(session);
+        loop_until(&told.is_done);
+        assert_int_equal(told.count, 1);
+    }
+    struct pool_session *session = session_open();
+    assert_prints(session, "remember it\nweigh 40", "");
+    told = (struct told){0};
+    assert_int_equal(move_begin(session, dir, &told, &err), 0);
+    loop_for(5);
+    pool_end(); /* the same for the pool */
+    assert_int_equal(told.count, 1);
+    pool_session_close(session);
+    environment_remove(dir);
+}
+
 /* ---- What does not work ---------------------------------------------------------------------- */
 
 static void what_has_no_state_is_not_saved(void **state)
@@ -414,6 +535,9 @@ int main(int argc, char **argv)
         pool_test(a_large_state),
         pool_test(saving_waits_for_what_runs),
         pool_test(what_is_said_about_it),
+        pool_test(a_session_moves),
+        pool_test(one_that_cannot_move_stays),
+        pool_test(one_that_is_closed_on_the_way),
         pool_test(what_has_no_state_is_not_saved),
         pool_test(a_session_outlives_what_cannot_be_saved),
         pool_test(a_cell_that_dies_while_it_saves),
