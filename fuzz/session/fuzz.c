@@ -127,9 +127,13 @@ static void receive(struct span line, bool is_http)
         region = header_of(next_field(&line));
     }
     struct mcp_peek peek = mcp_peek(line, &envelope);
+    struct span value;
+    /* What is refused for being a batch is answered whatever is in it. */
+    bool is_batch =
+        jtext_check(line, JTEXT_STRICT, &value, NULL) == 0 && jtext_type(value) == JTEXT_ARRAY;
     if (is_http && route_count < ROUTES_MAX) {
         struct route *route = &routes[route_count++];
-        *route = (struct route){.is_open = true, .may_answer = peek.has_request};
+        *route = (struct route){.is_open = true, .may_answer = peek.has_request || is_batch};
         envelope.route = route;
     }
     mcp_session_receive(session, line, &envelope);

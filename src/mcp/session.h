@@ -110,7 +110,7 @@ void mcp_session_free(struct mcp_session *session);
  * object or array; otherwise any session will refuse it. is_modern: its body names a revision in
  * params._meta, or its header names a modern one (or one we do not know), so that it belongs to no
  * session. has_request: something in it will be answered; else there are notifications and
- * responses alone.
+ * responses alone, which are answered only when they come as a batch where there are none.
  */
 struct mcp_peek {
     bool is_valid;

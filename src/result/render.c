@@ -178,10 +178,10 @@ static struct span log_without(struct span log, struct span reason)
 /* The end of an installation's log, from the beginning of a line: a model reads it. */
 static struct span log_end(struct span log)
 {
-    const char *end = log.base + log.len;
     if (log.len <= LIMIT_INSTALL_LOG_TEXT_BYTES) {
         return log;
     }
+    const char *end = log.base + log.len;
     const char *start = end - LIMIT_INSTALL_LOG_TEXT_BYTES;
     const char *newline = memchr(start, '\n', LIMIT_INSTALL_LOG_TEXT_BYTES);
     start = newline == NULL ? start : newline + 1;
