@@ -159,8 +159,8 @@ def _system_exit(error: SystemExit) -> bytes:
         except Exception:  # a hostile __str__
             message = "<exit status str() failed>"
         streams.complain(message + "\n")
-    if code == 0:
-        return _success(None, None)
+    if code == 0:  # the type is there for a prompt, which ends too
+        return _success(None, None) + wire.field(wire.RESULT_ERROR_TYPE, b"SystemExit")
     return (
         wire.field(wire.RESULT_STATUS, b"run-error")
         + wire.field_u32(wire.RESULT_EXIT_CODE, code)

@@ -368,8 +368,8 @@ SYNTAX = [
 ]
 
 LEAVING = [
-    Case("exit", "import sys\nprint('a')\nsys.exit()", stdout="a\n"),
-    Case("exit 0", "import sys; sys.exit(0)"),
+    Case("exit", "import sys\nprint('a')\nsys.exit()", stdout="a\n", error_type="SystemExit"),
+    Case("exit 0", "import sys; sys.exit(0)", error_type="SystemExit"),
     leaves("exit 3", "import sys; sys.exit(3)", 3, "3"),
     leaves("exit -1", "import sys; sys.exit(-1)", 255, "-1"),
     leaves("exit True", "import sys; sys.exit(True)", 1, "1"),

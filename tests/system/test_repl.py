@@ -207,6 +207,20 @@ def test_output_does_not_steer_the_terminal(terminal: Terminal) -> None:
     assert "Python 3.14" in terminal.shown()
 
 
+def test_a_directory_is_there(vitrine: Program, folder: Path) -> None:
+    (folder / "helper.py").write_text("def double(n):\n    return 2 * n\n")
+    found = Terminal([str(vitrine.path), "repl", "--mount", f"{folder}:rw"], folder, {})
+    found.wait_for(">>>")
+    found.type("import helper; helper.double(21)", "Enter")
+    found.wait_for("\n42\n")
+    found.type("print(open('made.txt', 'w').write('kept'), 'written')", "Enter")
+    found.wait_for("4 written")
+    found.type("exit()", "Enter")
+    found.wait_for("status 0")
+    found.close()
+    assert (folder / "made.txt").read_text() == "kept"
+
+
 def test_without_a_terminal(vitrine: Program) -> None:
     done = vitrine("repl", stdin=b"print(1)\n")
     assert done.returncode == 2
