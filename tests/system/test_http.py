@@ -303,7 +303,7 @@ def test_modern_clients_cancel_by_going(running: HttpServer, begins: bool) -> No
         assert next(stream.events()).id == ""  # there is nothing to come back to
         stream.close()
     else:
-        time.sleep(0.3)
+        wait_for(client, "vitrine_running", 1)
         connection.close()
     wait_for(client, 'vitrine_calls_total{status="cancelled"}', before + 1)
 
@@ -424,7 +424,7 @@ def test_a_full_queue_says_when_to_come_back(vitrine: Program) -> None:
         client = RawClient(server.root)
         client.initialize()
         client.listen_to_logs()
-        long = client.call_message("print(1)\nimport time; time.sleep(3)")
+        long = client.call_message("print(1)\nimport time; time.sleep(8)")
         with client.post_stream(long) as stream:
             next(stream.events())
             waiting = client.send("POST", body=json.dumps(client.call_message("1")).encode())
