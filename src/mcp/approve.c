@@ -8,6 +8,9 @@
 #include "mcp/tool.h"
 #include "packages/survey.h"
 
+/* Travels with the question, so that a reply is one to this program and to no other. */
+static const char shown[] = "shown";
+
 /* What is kept while the program is looked at. */
 struct approval {
     struct mcp_call *call;
@@ -76,7 +79,7 @@ static void on_surveyed(void *context, struct span lines, const struct err *err)
         return;
     }
     const struct mcp_question question = {"approval", ASK_ELICITATION, params.base};
-    call_ask(call, &question, 1, (struct span){NULL, 0});
+    call_ask(call, &question, 1, span_of(shown));
 }
 
 static void on_cancel(struct mcp_call *call)
@@ -129,7 +132,7 @@ static void start(struct mcp_call *call, struct span members)
     struct span reply;
     struct tool_arguments arguments;
     struct err err;
-    if (call_reply(call, "approval", &reply)) {
+    if (call_reply(call, "approval", &reply) && span_equal(call_kept(call), span_of(shown))) {
         if (is_accepted(reply)) {
             python_tool.start(call, members);
         } else {

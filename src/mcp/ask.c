@@ -312,6 +312,7 @@ void call_ask(struct mcp_call *call, const struct mcp_question *questions, unsig
 {
     assert(count > 0 && count <= LIMIT_QUESTIONS_MAX);
     assert(call->params.len > 0); /* the row says that it asks */
+    call_hold(call, NULL, NULL);  /* nobody holds it while the client thinks */
     for (unsigned i = 0; i < count; i++) {
         if (!call->can_answer[questions[i].kind]) {
             answer_unable(call, questions[i].kind);

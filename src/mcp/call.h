@@ -67,8 +67,9 @@ void call_end(struct mcp_call *call);
  * When the answers are there, `start` is called again from its beginning with the same arguments
  * (from 2026-07-28 on by a new request, in a new call). `kept` comes back as it was from call_kept:
  * it travels through the client, who can read but not change it, nor use it for other arguments,
- * for another principal or after LIMIT_REQUEST_STATE_MS. What a client cannot be asked is answered
- * for it with an error.
+ * for another principal or after LIMIT_REQUEST_STATE_MS. So a reply counts for what was asked only
+ * beside a `kept` that is there. What a client cannot be asked is answered for it with an error.
+ * What call_hold said holds no more.
  */
 enum mcp_ask { ASK_ELICITATION, ASK_SAMPLING, ASK_ROOTS };
 

@@ -5,6 +5,13 @@
 #include "base/limits.h"
 #include "fixtures.h"
 
+/* Once a question is asked nobody holds the call. */
+static void must_not_come(struct mcp_call *call)
+{
+    (void)call;
+    abort();
+}
+
 /* Asks one question; then answers with what came back behind these words. */
 static void ask_and_tell(struct mcp_call *call, enum mcp_ask kind, const char *params,
                          const char *words)
@@ -16,6 +23,7 @@ static void ask_and_tell(struct mcp_call *call, enum mcp_ask kind, const char *p
     if (!call_reply(call, "answer", &reply)) {
         is_error = call_reply_error(call, "answer", &reply);
         if (!is_error) {
+            call_hold(call, NULL, must_not_come);
             call_ask(call, &question, 1, (struct span){NULL, 0});
             return;
         }
