@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import mcp_types as types
 import pytest
-from driver import Program, clean_environment
+from driver import Program, RawServer, clean_environment
 from mcp import Client, StdioServerParameters
 
 Result = TypeVar("Result")
@@ -110,3 +110,40 @@ def test_bad_arguments_are_not_asked_about(vitrine: Program, mode: str) -> None:
 
     run(talk())
     assert person.questions == []
+
+
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+}
+
+
+def test_an_answer_is_for_the_program_that_was_shown(vitrine: Program) -> None:
+    """Not for one that nobody has been asked about, nor for another one."""
+    accepted = {"approval": {"action": "accept", "content": {}}}
+
+    def call(server: RawServer, code: str, **more: Any) -> Any:
+        params = {"name": "run_python_code", "arguments": {"python_code": code}, "_meta": META}
+        return server.request("tools/call", params | more)
+
+    with RawServer(vitrine, "--approve") as server:
+        unasked = call(server, "1", inputResponses=accepted)["result"]
+        assert unasked["resultType"] == "input_required"
+        state = {"inputResponses": accepted, "requestState": unasked["requestState"]}
+        assert call(server, "2", **state)["error"]["code"] == -32602
+        assert call(server, "1", **state)["result"]["structuredContent"]["return_value"] == 1
+
+
+def test_cancelled_while_the_person_thinks(vitrine: Program) -> None:
+    with RawServer(vitrine, "--approve") as server:
+        capabilities = {"elicitation": {}}
+        hello = {"protocolVersion": "2025-11-25", "capabilities": capabilities}
+        server.request("initialize", hello | {"clientInfo": {"name": "t", "version": "1"}})
+        server.send(server.call_message("1", "call"))
+        asked = server.receive()
+        assert asked["method"] == "elicitation/create"
+        params = {"requestId": "call"}
+        server.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
+        assert server.receive()["params"] == {"requestId": asked["id"]}
+        server.send({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept"}})
+        assert server.request("ping", {})["result"] == {}
