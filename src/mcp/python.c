@@ -88,22 +88,18 @@ static void free_run(uv_handle_t *timer)
     free(run);
 }
 
+/* Written where it is sent from: a result may have 18 MiB of escapes in each of its parts. */
 static void add_result(struct content *content, const struct mcp_config *config,
                        const struct outcome *outcome, struct transcript *transcript)
 {
     struct result result;
-    cleanup_buf struct buf items;
-    cleanup_buf struct buf structured;
-    buf_init(&items, LIMIT_RESPONSE_BYTES_MAX);
-    buf_init(&structured, LIMIT_RESPONSE_BYTES_MAX);
     result_open(&result, outcome, transcript);
     result.picture_bytes_max = config->limits.picture_bytes;
-    if (result_append_content(&items, config->return_mode, &result) != 0 ||
-        result_append_structured(&structured, &result) != 0) {
+    if (result_append_content(&content->items, config->return_mode, &result) != 0 ||
+        (content->era >= ERA_2025_06_18 &&
+         result_append_structured(&content->structured, &result) != 0)) {
         content->has_failed = true;
     }
-    content_raw(content, buf_span(&items));
-    content_structured(content, buf_span(&structured));
     content->is_error = outcome->status != OUTCOME_SUCCESS;
 }
 
