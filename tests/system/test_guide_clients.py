@@ -173,7 +173,14 @@ def test_python_runs(vitrine: Program, http: HttpServer, snippet: Snippet, tmp_p
     python = sys.executable
     if "langchain_mcp_adapters" in snippet.text:
         python = os.environ["VITRINE_TEST_MCP1_PYTHON"]
-    path = f"{vitrine.path.parent}{os.pathsep}{os.environ['PATH']}"
+    # Clients give the programs that they start few of their own variables; clean_environment()'s
+    # must get there.
+    launcher = tmp_path / "vitrine"
+    variables = {name: text for name, text in clean_environment().items() if "VITRINE" in name}
+    words = ["exec", "env", *(f"{name}={text}" for name, text in variables.items())]
+    launcher.write_text(f'#!/bin/sh\n{shlex.join([*words, str(vitrine.path)])} "$@"\n')
+    launcher.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [python, str(STAND_INS), str(program)],
         capture_output=True,
