@@ -9,6 +9,7 @@ because a write that is too large shows nothing at all.
 import sys
 from _json import encode_basestring as _quote
 from binascii import b2a_base64
+from os import environ
 from posix import write as _write
 
 from vitrine import BUILTINS, streams, wire
@@ -206,6 +207,11 @@ def _cut(text: str) -> str:
 
 
 def _send(bundle: dict[str, str]) -> bool:
+    if "image/png" in bundle and environ.get("VITRINE_GRAPHICS") == "sixel":
+        from vitrine import sixel  # at a prompt on such a terminal alone
+
+        if drawn := sixel.of_png(bundle["image/png"]):
+            bundle = {"image/sixel": drawn, **bundle}
     data = _encode(bundle)
     streams.flush()
     try:

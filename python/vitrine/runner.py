@@ -85,6 +85,14 @@ def display(*values: object, format: str = "", **_options: object) -> None:
     module.show(values, format)
 
 
+def _show_value(value: object) -> None:
+    """What Python's prompt does with a value; and a picture, if it is one."""
+    sys.displayhook(value)
+    from vitrine import display as module
+
+    module.show_value(value)
+
+
 def _patch_asyncio(unix_events: "ModuleType") -> None:
     from vitrine import loop  # it imports asyncio
 
@@ -236,5 +244,5 @@ def _steps() -> "Generator[Step, Came, None]":
             if came[1] is not None:
                 break
     if program is not None and program.shows_value and program.wants_value and came[1] is None:
-        came = yield partial(sys.displayhook, came[0])
+        came = yield partial(_show_value, came.pop(0))
     report.finish(program, came)

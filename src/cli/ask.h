@@ -27,9 +27,9 @@ struct ask_events {
 };
 
 /* `code` and `filename` are borrowed until `decided`. ERR_USAGE where there is no terminal. */
-int ask_start(uv_loop_t *loop, struct packages *packages, const struct options *options, struct span code,
-              const char *filename, const struct ask_events *events, struct ask **out,
-              struct err *err);
+int ask_start(uv_loop_t *loop, struct packages *packages, const struct options *options,
+              struct span code, const char *filename, const struct ask_events *events,
+              struct ask **out, struct err *err);
 
 /* Takes the question back; `decided` does not come any more. */
 void ask_dismiss(struct ask *ask);

@@ -304,8 +304,20 @@ void option_env_for(const struct options *options, bool has_color, const char **
         out[count] = options->env[count];
         has_color = has_color && strncmp(out[count], colors, sizeof colors - 1) != 0;
     }
-    if (has_color && count < LIMIT_ENV_COUNT_MAX) {
-        out[count++] = "PYTHON_COLORS=1";
-    }
     out[count] = NULL;
+    if (has_color) {
+        option_env_add(out, "PYTHON_COLORS=1");
+    }
+}
+
+void option_env_add(const char **env, const char *variable)
+{
+    unsigned count = 0;
+    while (env[count] != NULL) {
+        count++;
+    }
+    if (count < LIMIT_ENV_COUNT_MAX) {
+        env[count] = variable;
+        env[count + 1] = NULL;
+    }
 }

@@ -43,4 +43,7 @@ int option_set_time(char out[OPTION_TIME_MAX], const char *text, struct err *err
  * borrows. */
 void option_env_for(const struct options *options, bool has_color, const char **out);
 
+/* Adds one more, which is borrowed; without effect when there are too many. */
+void option_env_add(const char **env, const char *variable);
+
 #endif

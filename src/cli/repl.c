@@ -599,6 +599,9 @@ int command_repl(const struct options *options)
     buf_init(&repl.out, 8 * LIMIT_REPL_INPUT_BYTES_MAX);
     option_env_for(options, repl.progress.has_color, repl.env);
     repl_show_init(&repl.show, repl.progress.has_color);
+    if (repl.show.way == GRAPHICS_SIXEL) {
+        option_env_add(repl.env, "VITRINE_GRAPHICS=sixel");
+    }
     find_history(&repl);
     uv_loop_init(&repl.loop);
     uv_timer_init(&repl.loop, &repl.soon);

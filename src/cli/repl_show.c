@@ -82,7 +82,7 @@ static bool draw_picture(const struct repl_show *show, const char *media_type, s
     if (show->way == GRAPHICS_KITTY && strcmp(media_type, "image/png") == 0) {
         failed = graphics_append_kitty(&out, base64);
     } else if (show->way == GRAPHICS_ITERM) {
-        failed = graphics_append_iterm(&out, base64, base64.len / 4 * 3);
+        failed = graphics_append_iterm(&out, base64);
     }
     if (failed == 0) {
         write_all(buf_span(&out));

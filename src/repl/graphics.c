@@ -103,12 +103,13 @@ int graphics_append_kitty(struct buf *out, struct span base64)
     return failed | buf_append_text(out, "\n");
 }
 
-int graphics_append_iterm(struct buf *out, struct span base64, size_t file_bytes)
+int graphics_append_iterm(struct buf *out, struct span base64)
 {
     if (!graphics_is_base64(base64)) {
         return -1;
     }
-    int failed = buf_append_format(out, "\x1B]1337;File=inline=1;size=%zu:", file_bytes);
+    int failed = buf_append_format(
+        out, "\x1B]1337;File=inline=1;size=%zu:", base64.len / 4 * 3 - padding(base64));
     failed |= buf_append(out, base64.base, base64.len);
     return failed | buf_append_text(out, "\x07\n");
 }

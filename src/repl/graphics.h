@@ -33,7 +33,7 @@ int graphics_decode(struct buf *out, struct span base64);
 /* Appends what shows a picture: base64 of a PNG for kitty, of any file for iTerm2. 0, or -1 when it
  * is no base64 or there is no room. */
 int graphics_append_kitty(struct buf *out, struct span base64);
-int graphics_append_iterm(struct buf *out, struct span base64, size_t file_bytes);
+int graphics_append_iterm(struct buf *out, struct span base64);
 
 /* Appends sixels (DEC STD 070), without their introducer and terminator, if they are only that:
  * digits, ';', '#', '!', '$', '-', '"', and '?' to '~'. 0 or -1. */

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import pty
+import select
 import shlex
 import subprocess
 import time
@@ -199,6 +202,40 @@ def test_pictures_are_saved_where_none_can_be_shown(terminal: Terminal, folder: 
     terminal.type("display(P())", "Enter")
     terminal.wait_for("a picture was saved as vitrine-1.png")
     assert (folder / "vitrine-1.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("variables", "begin"),
+    [
+        ({"TERM": "xterm-kitty"}, b"\x1b_Ga=T,f=100,q=2,m=0;iVBOR"),
+        ({"TERM_PROGRAM": "iTerm.app"}, b"\x1b]1337;File=inline=1;size=69:iVBOR"),
+        ({"TERM": "xterm-sixel"}, b'\x1bPq"1;1;1;1#'),
+    ],
+)
+def test_pictures_are_shown_where_they_can_be(
+    vitrine: Program, folder: Path, variables: dict[str, str], begin: bytes
+) -> None:
+    """What the terminal gets: tmux would not pass it on."""
+    environment = {**clean_environment(), "XDG_STATE_HOME": str(folder), **variables}
+    environment.pop("TMUX", None)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.execve(vitrine.path, [str(vitrine.path), "repl", "--deps", "pillow"], environment)
+    os.write(terminal, b"from PIL import Image; Image.new('RGB', (1, 1), 'red')\r")
+    shown = b""
+    deadline = time.monotonic() + 120
+    while begin not in shown:
+        left = max(0.0, deadline - time.monotonic())
+        assert select.select([terminal], [], [], left)[0], shown
+        shown += os.read(terminal, 65536)
+    os.write(terminal, b"\x04")
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 65536):
+            pass
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert not list(folder.glob("vitrine-*"))
 
 
 def test_output_does_not_steer_the_terminal(terminal: Terminal) -> None:
