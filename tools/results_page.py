@@ -21,7 +21,8 @@ programs that are run for it, by `tools/check_docs.py BUILD_DIR --write-results`
   `<output>`, `<return_value>` or `<error>`, and `<limits>`; or as JSON with `--return-mode json`.
   Pictures follow it in order, as `image` items (SVG as an embedded resource); the text says where
   each of them stood, and how large it is: `[image/png, 640x480]`. See
-  [Pictures](guide-pictures.md).
+  [Pictures](guide-pictures.md). Then come the files that the program made: small ones as embedded
+  resources, others as links that `resources/read` takes. See [Files](guide-files.md).
 - `structuredContent` (from protocol 2025-06-18 on) is an object of the members below, which
   `outputSchema` describes. It holds no picture: `display` says which item of `content` has it.
   `vitrine run --json` prints the same object, with pictures as base64 where they stand.

@@ -20,6 +20,11 @@ enum mcp_era call_era(const struct mcp_call *call)
     return call->era;
 }
 
+struct depot *call_depot(const struct mcp_call *call)
+{
+    return call->session->server->depot;
+}
+
 struct mcp_server *call_server(const struct mcp_call *call)
 {
     return call->session->server;

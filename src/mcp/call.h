@@ -28,6 +28,10 @@ const struct mcp_config *call_config(const struct mcp_call *call);
 struct mcp_client call_client(const struct mcp_call *call); /* borrowed */
 void *call_context(const struct mcp_call *call);            /* the row's */
 
+/* Files that are kept for clients (mcp/depot.h). */
+struct depot;
+struct depot *call_depot(const struct mcp_call *call);
+
 /* A variable of the family's template: text, decoded; empty when there is none. */
 struct span call_variable(const struct mcp_call *call, const char *name);
 

@@ -1,5 +1,7 @@
 #include "mcp/describe.h"
 
+#include <string.h>
+
 #include "base/jtext.h"
 #include "base/limits.h"
 
@@ -40,8 +42,42 @@ static const char pictures[] =
     "format=\"svg\") gives SVG. A data frame on the last line comes back as a table.\n";
 
 static const char world[] =
-    "- There is no network, no access to the host's files, and no subprocesses or threads. Files "
-    "may be written, for example in /tmp; they end with the call.\n";
+    "- There is no network, no access to the host's files, and no subprocesses or threads.\n";
+
+static const char world_mounted[] =
+    "- There is no network, and there are no subprocesses or threads.\n";
+
+static const char files_text[] =
+    "- Files: files puts yours into the working directory. What the code writes there comes back "
+    "with the result: small files themselves, larger ones as links for resources/read.\n";
+
+/* Directories of the host, and whether one can be changed. */
+static bool can_change_host(const struct mcp_config *config)
+{
+    bool found = false;
+    for (unsigned i = 0; i < config->mount_count; i++) {
+        found = found || config->mounts[i].mode == POOL_MOUNT_RW;
+    }
+    return found;
+}
+
+static int append_mounts(struct buf *out, const struct mcp_config *config)
+{
+    static const char *const modes[] = {
+        [POOL_MOUNT_RO] = "it can be read",
+        [POOL_MOUNT_RW] = "changes are made there, so take care",
+        [POOL_MOUNT_OVERLAY] = "changes end with the call",
+    };
+    int failed = 0;
+    for (unsigned i = 0; i < config->mount_count; i++) {
+        const struct pool_mount *mount = &config->mounts[i];
+        const bool is_begin = strcmp(mount->path, POOL_WORK_DIR) == 0;
+        failed |=
+            buf_append_format(out, "- %.100s is a directory of the user's: %s.%s\n", mount->path,
+                              modes[mount->mode], is_begin ? " The code starts in it." : "");
+    }
+    return failed;
+}
 
 static const char statuses_text[] =
     "- The status says how it went. success; run-error: the code raised, read the traceback and "
@@ -110,7 +146,9 @@ int describe_append_tool(struct buf *out, const struct mcp_config *config)
         failed |= append_dependencies(&text, config->dependencies);
         failed |= buf_append_text(&text, pictures);
     }
-    failed |= buf_append_text(&text, world);
+    failed |= buf_append_text(&text, config->mount_count > 0 ? world_mounted : world);
+    failed |= append_mounts(&text, config);
+    failed |= buf_append_text(&text, files_text);
     failed |= append_limits(&text, &config->limits);
     failed |= buf_append_format(&text, statuses_text,
                                 config->installs ? "install-error: a package cannot be had, the "
@@ -119,14 +157,17 @@ int describe_append_tool(struct buf *out, const struct mcp_config *config)
     return failed != 0 ? -1 : jtext_append_string(out, buf_span(&text));
 }
 
-/* What it runs can touch nothing of ours and is forgotten afterwards. Results may differ from call
+/* What it runs can touch nothing of ours and is forgotten afterwards, unless a directory is mounted
+ * to be written to. Results may differ from call
  * to call (time, random numbers). The world is open as far as packages come from an index. */
 int describe_append_annotations(struct buf *out, const struct mcp_config *config)
 {
     bool is_open = config->installs && !config->is_offline;
     return buf_append_format(out,
-                             "{\"title\":\"Run Python code\",\"readOnlyHint\":true,"
-                             "\"destructiveHint\":false,\"idempotentHint\":false,"
+                             "{\"title\":\"Run Python code\",\"readOnlyHint\":%s,"
+                             "\"destructiveHint\":%s,\"idempotentHint\":false,"
                              "\"openWorldHint\":%s}",
+                             can_change_host(config) ? "false" : "true",
+                             can_change_host(config) ? "true" : "false",
                              is_open ? "true" : "false");
 }

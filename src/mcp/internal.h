@@ -39,6 +39,7 @@ struct mcp_registry {
 struct mcp_server {
     struct mcp_config config;
     struct mcp_registry registry;
+    struct depot *depot;         /* files of results */
     uint8_t key[KEEP_KEY_BYTES]; /* of the states that travel through clients */
     TAILQ_HEAD(mcp_sessions, mcp_session) sessions;
 };

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/jtext.h"
+#include "mcp/depot.h"
 #include "mcp/internal.h"
 #include "mcp/tool.h"
 
@@ -14,6 +15,7 @@ struct python_run {
     struct mcp_call *call;
     struct packages_run *run; /* NULL: there is none yet, or no more */
     struct transcript transcript;
+    struct result_files files;
     uv_timer_t timer; /* shows progress; runs when somebody wants it */
     uint64_t started_us;
     bool is_installing; /* what it waits for now */
@@ -81,24 +83,71 @@ static void on_output(void *context, enum run_stream stream, struct span bytes)
     transcript_add(&run->transcript, stream, bytes);
 }
 
+static void on_file(void *context, const struct run_made *file)
+{
+    struct python_run *run = context;
+    result_files_add(&run->files, file);
+}
+
 static void free_run(uv_handle_t *timer)
 {
     struct python_run *run = timer->data;
+    result_files_free(&run->files);
     transcript_free(&run->transcript);
     free(run);
 }
 
-/* Written where it is sent from: a result may have 18 MiB of escapes in each of its parts. */
-static void add_result(struct content *content, const struct mcp_config *config,
-                       const struct outcome *outcome, struct transcript *transcript)
+/* Every file that is there can be read later; small ones come along. */
+static void keep_files(struct python_run *run)
 {
+    const struct mcp_client client = call_client(run->call);
+    for (size_t i = 0; i < run->files.count; i++) {
+        struct result_file *file = &run->files.items[i];
+        if (file->has_content &&
+            depot_put(call_depot(run->call), &client, span_of(file->name), file->media_type,
+                      buf_span(&file->content), clock_monotonic_us() / 1000, file->uri) != 0) {
+            *file->uri = '\0';
+        }
+    }
+}
+
+static void add_file(struct content *content, const struct result_file *file)
+{
+    if (file->is_inline) {
+        const struct content_resource resource = {
+            .uri = span_of(file->uri),
+            .mime_type = file->media_type,
+            .text = file->is_text ? buf_span(&file->content) : (struct span){NULL, 0},
+            .bytes = buf_span(&file->content),
+        };
+        content_resource(content, &resource);
+    } else {
+        const struct content_link link = {.uri = span_of(file->uri),
+                                          .name = span_of(file->name),
+                                          .mime_type = file->media_type,
+                                          .size = (int64_t)file->size};
+        content_link(content, &link);
+    }
+}
+
+/* Written where it is sent from: a result may have 18 MiB of escapes in each of its parts. */
+static void add_result(struct content *content, const struct python_run *run,
+                       const struct outcome *outcome)
+{
+    const struct mcp_config *config = call_config(run->call);
     struct result result;
-    result_open(&result, outcome, transcript);
+    result_open(&result, outcome, &run->transcript);
+    result.files = &run->files;
     result.picture_bytes_max = config->limits.picture_bytes;
     if (result_append_content(&content->items, config->return_mode, &result) != 0 ||
         (content->era >= ERA_2025_06_18 &&
          result_append_structured(&content->structured, &result) != 0)) {
         content->has_failed = true;
+    }
+    for (size_t i = 0; i < run->files.count; i++) {
+        if (*run->files.items[i].uri != '\0') {
+            add_file(content, &run->files.items[i]);
+        }
     }
     content->is_error = outcome->status != OUTCOME_SUCCESS;
 }
@@ -113,7 +162,9 @@ static void finish(struct python_run *run, const struct outcome *outcome)
         call_log(call, LEVEL_ERROR, "packages", outcome->error_message);
     }
     content_init(&content, call);
-    add_result(&content, call_config(call), outcome, &run->transcript);
+    result_add_wholes(&run->files, &run->transcript);
+    keep_files(run);
+    add_result(&content, run, outcome);
     uv_close((uv_handle_t *)&run->timer, free_run);
     call_answer(call, &content);
 }
@@ -170,10 +221,14 @@ static void begin(struct python_run *run, const struct tool_arguments *arguments
         .globals_json = arguments->globals,
         .want_value = true,
         .dependencies = arguments->dependency_count == 0 ? NULL : arguments->dependencies,
+        .files = arguments->files,
+        .file_count = arguments->file_count,
+        .wants_files = true,
         .limits = config->limits,
         .client = call_client(run->call).number};
     struct packages_events events = {.context = run,
                                      .output = on_output,
+                                     .file = on_file,
                                      .log = on_log,
                                      .installing = on_installing,
                                      .done = on_done};

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "mcp/depot.h"
 #include "mcp/internal.h"
 
 int mcp_server_new(const struct mcp_config *config, struct mcp_server **out, struct err *err)
@@ -15,11 +16,18 @@ int mcp_server_new(const struct mcp_config *config, struct mcp_server **out, str
     server->config = *config;
     server->registry.server = server;
     TAILQ_INIT(&server->sessions);
+    server->depot = depot_new();
+    if (server->depot == NULL) {
+        free(server);
+        return err_set(err, ERR_MEMORY, "out of memory");
+    }
     if (getrandom(server->key, sizeof server->key, 0) != (ssize_t)sizeof server->key) {
+        depot_free(server->depot);
         free(server);
         return err_system(err, "cannot get %d random bytes", KEEP_KEY_BYTES);
     }
     registry_add_tool(&server->registry, config->approves ? &approved_python_tool : &python_tool);
+    registry_add_family(&server->registry, &depot_family);
     if (config->register_more != NULL) {
         config->register_more(&server->registry, config->register_context);
     }
@@ -31,6 +39,7 @@ void mcp_server_free(struct mcp_server *server)
 {
     if (server != NULL) {
         assert(TAILQ_EMPTY(&server->sessions));
+        depot_free(server->depot);
         free(server);
     }
 }

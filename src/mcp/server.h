@@ -26,6 +26,8 @@ struct mcp_config {
     bool has_allow_list;
     bool approves; /* a person is asked before each program */
     const char *const *dependencies;
+    const struct pool_mount *mounts; /* what every program sees of the host (--mount) */
+    unsigned mount_count;
     struct run_limits limits;
     enum result_mode return_mode;
     /* Adds to the tools, resources and prompts that every server has (mcp/registry.h). May be

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/jtext.h"
 #include "mcp/describe.h"
 #include "mcp/icon.h"
@@ -21,6 +22,13 @@ static const char schema_dependencies[] =
     "\"description\":\"Requirements (PEP 508) to install before running, e.g. [\\\"numpy\\\", "
     "\\\"pandas>=2\\\"]. What the code imports is installed without being named here\"}";
 
+static const char schema_files[] =
+    ",\"files\":{\"type\":\"object\",\"additionalProperties\":{\"anyOf\":[{\"type\":\"string\"},"
+    "{\"type\":\"object\",\"properties\":{\"base64\":{\"type\":\"string\"}},\"required\":"
+    "[\"base64\"],\"additionalProperties\":false}]},\"default\":{},\"description\":"
+    "\"Files to put into the working directory before running: relative name to text, or to "
+    "{\\\"base64\\\": ...}\"}";
+
 static const char schema_tail[] = "},\"required\":[\"python_code\"],\"additionalProperties\":false,"
                                   "\"$schema\":\"http://json-schema.org/draft-07/schema#\"}";
 
@@ -29,8 +37,9 @@ int tool_append_definition(struct buf *out, enum mcp_era era, const struct mcp_c
     if (buf_append_format(out, "{\"name\":\"%s\",", tool_name) != 0 ||
         (era >= ERA_2025_06_18 && buf_append_text(out, "\"title\":\"Run Python code\",") != 0) ||
         buf_append_text(out, "\"description\":") != 0 || describe_append_tool(out, config) != 0 ||
-        buf_append_format(out, ",\"inputSchema\":%s%s%s", schema_head,
-                          config->installs ? schema_dependencies : "", schema_tail) != 0) {
+        buf_append_format(out, ",\"inputSchema\":%s%s%s%s", schema_head,
+                          config->installs ? schema_dependencies : "", schema_files,
+                          schema_tail) != 0) {
         return -1;
     }
     if (era >= ERA_2025_06_18 &&
@@ -125,6 +134,86 @@ static int read_dependencies(struct span value, struct tool_arguments *out, stru
     return 0;
 }
 
+/* {"base64": "..."}, and nothing else. */
+static int read_base64(struct span value, struct buf *out, struct err *err)
+{
+    cleanup_buf struct buf text;
+    struct span key;
+    struct span encoded;
+    struct jtext_cursor cursor = jtext_open(value);
+    buf_init(&text, value.len);
+    if (!jtext_next(&cursor, &key, &encoded) || !jtext_string_is(key, "base64") ||
+        jtext_type(encoded) != JTEXT_STRING || jtext_string_decode(&text, encoded) != 0 ||
+        jtext_next(&cursor, &key, &encoded)) {
+        return err_set(err, ERR_USAGE,
+                       "a file must be a string, or an object {\"base64\": \"...\"}");
+    }
+    return base64_decode(out, buf_span(&text)) == 0
+               ? 0
+               : err_set(err, ERR_USAGE, "what is given as base64 in files is none, or too large");
+}
+
+static int read_file(struct span key, struct span value, struct tool_arguments *out,
+                     struct err *err)
+{
+    const size_t name_at = out->names.len;
+    const size_t bytes_at = out->contents.len;
+    if (out->file_count == LIMIT_GIVEN_COUNT_MAX) {
+        return err_set(err, ERR_LIMIT, "files has more than %u files", LIMIT_GIVEN_COUNT_MAX);
+    }
+    if (jtext_string_decode(&out->names, key) != 0 || buf_append_char(&out->names, '\0') != 0) {
+        return err_set(err, ERR_LIMIT, "a name in files has more than %u bytes",
+                       LIMIT_GIVEN_NAME_BYTES_MAX);
+    }
+    if (memchr(out->names.base + name_at, '\0', out->names.len - name_at - 1) != NULL) {
+        return err_set(err, ERR_USAGE, "a name in files has a NUL in it");
+    }
+    if (jtext_type(value) == JTEXT_OBJECT) {
+        if (read_base64(value, &out->contents, err) != 0) {
+            return -1;
+        }
+    } else if (jtext_type(value) != JTEXT_STRING) {
+        return err_set(err, ERR_USAGE,
+                       "a file must be a string, or an object {\"base64\": \"...\"}");
+    } else if (jtext_string_decode(&out->contents, value) != 0) {
+        return err_set(err, ERR_LIMIT, "the files have more than %llu bytes together",
+                       LIMIT_GIVEN_BYTES_MAX);
+    }
+    /* Places in buffers that still grow; files_settle makes addresses of them. */
+    out->files[out->file_count++] =
+        (struct run_file){.bytes = {NULL, out->contents.len - bytes_at}};
+    return 0;
+}
+
+static void files_settle(struct tool_arguments *out)
+{
+    const char *name = out->names.base;
+    const char *bytes = out->contents.base;
+    for (unsigned i = 0; i < out->file_count; i++) {
+        out->files[i].name = name;
+        out->files[i].bytes.base = bytes;
+        name += strlen(name) + 1;
+        bytes += out->files[i].bytes.len;
+    }
+}
+
+static int read_files(struct span value, struct tool_arguments *out, struct err *err)
+{
+    struct span key;
+    struct span item;
+    if (jtext_type(value) != JTEXT_OBJECT) {
+        return err_set(err, ERR_USAGE, "files must be an object: name to text, or to base64");
+    }
+    struct jtext_cursor cursor = jtext_open(value);
+    while (jtext_next(&cursor, &key, &item)) {
+        if (read_file(key, item, out, err) != 0) {
+            return -1;
+        }
+    }
+    files_settle(out);
+    return 0;
+}
+
 static int refuse_argument(struct span key, bool installs, struct err *err)
 {
     int shown = key.len > 100 ? 100 : (int)key.len;
@@ -133,9 +222,9 @@ static int refuse_argument(struct span key, bool installs, struct err *err)
                        "there is no argument dependencies, as this server installs "
                        "no packages; use the standard library");
     }
-    return err_set(err, ERR_USAGE, "there is no argument %.*s; there are python_code%s", shown,
-                   key.base,
-                   installs ? ", global_variables and dependencies" : " and global_variables");
+    return err_set(
+        err, ERR_USAGE, "there is no argument %.*s; there are python_code%s", shown, key.base,
+        installs ? ", global_variables, files and dependencies" : ", global_variables and files");
 }
 
 int tool_read_arguments(struct span arguments, bool installs, struct tool_arguments *out,
@@ -147,6 +236,8 @@ int tool_read_arguments(struct span arguments, bool installs, struct tool_argume
     *out = (struct tool_arguments){0};
     buf_init(&out->code, LIMIT_CODE_BYTES_MAX);
     buf_init(&out->texts, (size_t)LIMIT_REQUIREMENTS_MAX * 4 * LIMIT_REQUIREMENT_BYTES_MAX);
+    buf_init(&out->contents, LIMIT_GIVEN_BYTES_MAX);
+    buf_init(&out->names, (size_t)LIMIT_GIVEN_COUNT_MAX * (LIMIT_GIVEN_NAME_BYTES_MAX + 1));
     struct jtext_cursor cursor = jtext_open(arguments.len == 0 ? span_of("{}") : arguments);
     while (jtext_next(&cursor, &key, &value)) {
         int failed;
@@ -155,6 +246,8 @@ int tool_read_arguments(struct span arguments, bool installs, struct tool_argume
             failed = read_code(value, out, err);
         } else if (jtext_string_is(key, "global_variables")) {
             failed = read_globals(value, out, err);
+        } else if (jtext_string_is(key, "files")) {
+            failed = read_files(value, out, err);
         } else if (installs && jtext_string_is(key, "dependencies")) {
             failed = read_dependencies(value, out, err);
         } else {
@@ -171,4 +264,6 @@ void tool_arguments_free(struct tool_arguments *arguments)
 {
     buf_free(&arguments->code);
     buf_free(&arguments->texts);
+    buf_free(&arguments->contents);
+    buf_free(&arguments->names);
 }

@@ -26,6 +26,10 @@ struct tool_arguments {
     struct buf texts;    /* of the dependencies; owned */
     const char *dependencies[LIMIT_REQUIREMENTS_MAX + 1]; /* NULL-terminated, in `texts` */
     unsigned dependency_count;
+    struct buf contents;                          /* of the files; owned */
+    struct run_file files[LIMIT_GIVEN_COUNT_MAX]; /* names in `names`, bytes in `contents` */
+    unsigned file_count;
+    struct buf names; /* owned */
 };
 
 /* Reads params.arguments (JSON, or empty). 0, or -1 and a sentence for the model. Either way the

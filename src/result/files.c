@@ -57,12 +57,10 @@ void result_files_add(struct result_files *files, const struct run_made *made)
         files->left_out++;
         return;
     }
+    file->is_inline = file->has_content && made->content.len <= LIMIT_INLINE_FILE_BYTES &&
+                      files->inline_bytes + made->content.len <= LIMIT_INLINE_FILES_BYTES;
+    files->inline_bytes += file->is_inline ? made->content.len : 0;
     files->count++;
-}
-
-bool result_file_is_inline(const struct result_file *file)
-{
-    return file->has_content && file->content.len <= LIMIT_INLINE_FILE_BYTES;
 }
 
 static int append_content(struct buf *out, const struct result_file *file)
@@ -84,7 +82,7 @@ static int append_file(struct buf *out, const struct result_file *file)
         jtext_append_string(out, span_of(file->name)) != 0 ||
         buf_append_format(out, ",\"size\":%llu,\"media_type\":\"%s\"",
                           (unsigned long long)file->size, file->media_type) != 0 ||
-        (result_file_is_inline(file) && append_content(out, file) != 0) ||
+        (file->is_inline && append_content(out, file) != 0) ||
         (file->uri[0] != '\0' && (buf_append_text(out, ",\"uri\":") != 0 ||
                                   jtext_append_string(out, span_of(file->uri)) != 0))) {
         return -1;

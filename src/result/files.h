@@ -20,7 +20,8 @@ struct result_file {
     uint64_t size;
     const char *media_type; /* static */
     bool has_content;
-    bool is_text; /* the content is UTF-8 of a kind that people read */
+    bool is_inline; /* small, and there is room: it stands in the result itself */
+    bool is_text;   /* the content is UTF-8 of a kind that people read */
     struct buf content;
     char uri[RESULT_URI_BYTES_MAX]; /* empty: nobody keeps it */
 };
@@ -30,6 +31,7 @@ struct result_files {
     size_t count;
     size_t capacity;
     uint64_t left_out; /* more files than these */
+    size_t inline_bytes;
 };
 
 /* Frees the contents and names; the list is empty then, as one of zeros is. */
@@ -37,9 +39,6 @@ void result_files_free(struct result_files *files);
 
 /* Adds a copy; what finds no memory counts as left out. */
 void result_files_add(struct result_files *files, const struct run_made *made);
-
-/* Whether it stands in a result itself: small, and there. */
-bool result_file_is_inline(const struct result_file *file);
 
 /* Appends [{"name","size","media_type"[,"text" or "blob"][,"uri"]},...]. 0, or -1 as buf_append. */
 int result_append_files(struct buf *out, const struct result_files *files);

@@ -151,6 +151,8 @@ static int start(struct server *server, const struct serve_config *config, struc
                              .has_allow_list = config->packages.allow_file != NULL,
                              .approves = config->approves,
                              .dependencies = config->packages.dependencies,
+                             .mounts = config->pool.mounts,
+                             .mount_count = config->pool.mount_count,
                              .limits = config->limits,
                              .return_mode = config->return_mode,
                              .register_more = config->register_more,

@@ -102,7 +102,8 @@ def test_a_server_without_packages_says_so(vitrine: Program) -> None:
     async def talk() -> None:
         async with official(vitrine, "--no-install") as client:
             tool = (await client.list_tools()).tools[0]
-            assert set(tool.input_schema["properties"]) == {"python_code", "global_variables"}
+            arguments = {"python_code", "global_variables", "files"}
+            assert set(tool.input_schema["properties"]) == arguments
             assert "no packages can be installed" in (tool.description or "")
             result = await client.call_tool("run_python_code", {"python_code": "import numpy"})
             assert result.is_error

@@ -99,12 +99,39 @@ static void what_is_installed_is_named(void **state)
     json_decref(text);
 }
 
+static void mounts_are_told(void **state)
+{
+    (void)state;
+    static const struct pool_mount mounts[] = {{-1, "/work", POOL_MOUNT_OVERLAY},
+                                               {-1, "/data", POOL_MOUNT_RO},
+                                               {-1, "/out", POOL_MOUNT_RW}};
+    struct mcp_config config = config_with(true, false, false);
+    config.mounts = mounts;
+    config.mount_count = 2;
+    json_t *text = told(&config, describe_append_tool);
+    assert_non_null(strstr(json_string_value(text),
+                           "- /work is a directory of the user's: changes end with the call. The "
+                           "code starts in it.\n- /data is a directory of the user's: it can be "
+                           "read.\n"));
+    assert_null(strstr(json_string_value(text), "no access to the host's files"));
+    json_decref(text);
+    json_t *hints = told(&config, describe_append_annotations);
+    assert_true(json_is_true(json_object_get(hints, "readOnlyHint")));
+    json_decref(hints);
+    config.mount_count = 3;
+    hints = told(&config, describe_append_annotations);
+    assert_true(json_is_false(json_object_get(hints, "readOnlyHint")));
+    assert_true(json_is_true(json_object_get(hints, "destructiveHint")));
+    json_decref(hints);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_way_to_packages_has_its_words),
         cmocka_unit_test(limits_are_the_servers_own),
         cmocka_unit_test(what_is_installed_is_named),
+        cmocka_unit_test(mounts_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -282,7 +282,11 @@ static void tools_are_listed_as_each_version_has_them(void **state)
         "\"type\":\"string\"},\"default\":[],\"description\":\"Requirements (PEP 508) to install "
         "before running, e.g. [\\\"numpy\\\", \\\"pandas>=2\\\"]. What the code imports is "
         "installed "
-        "without being named here\"}},\"required\":[\"python_code\"],"
+        "without being named here\"},\"files\":{\"type\":\"object\",\"additionalProperties\":{"
+        "\"anyOf\":[{\"type\":\"string\"},{\"type\":\"object\",\"properties\":{\"base64\":{"
+        "\"type\":\"string\"}},\"required\":[\"base64\"],\"additionalProperties\":false}]},"
+        "\"default\":{},\"description\":\"Files to put into the working directory before running: "
+        "relative name to text, or to {\\\"base64\\\": ...}\"}},\"required\":[\"python_code\"],"
         "\"additionalProperties\":false,\"$schema\":\"http://json-schema.org/draft-07/schema#\"}",
         0, NULL);
     assert_true(json_equal(json_object_get(tool, "inputSchema"), expected));
@@ -500,7 +504,7 @@ static void servers_without_packages_say_so(void **state)
                         NULL);
     json_t *tool = json_array_get(json_object_get(result(last()), "tools"), 0);
     json_t *properties = json_object_get(json_object_get(tool, "inputSchema"), "properties");
-    assert_int_equal(json_object_size(properties), 2);
+    assert_int_equal(json_object_size(properties), 3);
     assert_non_null(strstr(text_at(tool, "description"), "no packages can be installed"));
     mcp_session_receive(other,
                         span_of("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\","

@@ -79,6 +79,8 @@ static void resources_are_listed_in_pages(void **state)
     }
     json_t *templates = modern("resources/templates/list", "");
     assert_string_equal(mcp_text_at(item(templates, "resourceTemplates", 0), "uriTemplate"),
+                        "vitrine://files/{id}/{+name}"); /* every server's */
+    assert_string_equal(mcp_text_at(item(templates, "resourceTemplates", 1), "uriTemplate"),
                         "test://template/{id}/data");
 }
 
