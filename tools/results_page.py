@@ -35,11 +35,11 @@ programs that are run for it, by `tools/check_docs.py BUILD_DIR --write-results`
 """
 
 EXAMPLES = [
-    ("A value", "print('hello')\n[1, 2.5, None]"),
-    ("An error", "import sys\nprint('a', file=sys.stderr)\nprint('b')\n1 / 0"),
+    ("A value", 'print("hello")\n[1, 2.5, None]'),
+    ("An error", 'import sys\n\nprint("a", file=sys.stderr)\nprint("b")\n1 / 0'),
     (
         "A value with more than text",
-        "class Formula:\n    def _repr_latex_(self):\n        return '$x^2$'\n\n\n"
+        'class Formula:\n    def _repr_latex_(self):\n        return "$x^2$"\n\n\n'
         "display(Formula())\nFormula()",
     ),
 ]

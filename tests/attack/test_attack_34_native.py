@@ -2,8 +2,8 @@
 
 Expected: it reaches nothing but what is beneath the directory, with each of the two parts of the
 jail that hold it alone (Landlock, and a mount that has nothing above it), and changes nothing where
-it may only read. What no directory needs ends it with SIGSYS. Where neither part can be had, nothing is
-mounted.
+it may only read. What no directory needs ends it with SIGSYS. Where neither part can be had,
+nothing is mounted.
 """
 
 from __future__ import annotations
