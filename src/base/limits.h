@@ -61,10 +61,10 @@
 
 /* Files of a run: those that it is given, and those that it makes and that are told at its end. */
 #define LIMIT_GIVEN_COUNT_MAX      256U
-#define LIMIT_GIVEN_BYTES_MAX      (16 * MIB) /* all together */
-#define LIMIT_GIVEN_NAME_BYTES_MAX 1024U      /* of one name, folders included */
-#define LIMIT_MADE_COUNT_MAX       256U       /* of more only their number is told */
-#define LIMIT_MADE_BYTES_MAX       (16 * MIB) /* contents that come along, all together */
+#define LIMIT_GIVEN_BYTES_MAX      (16 * MIB)  /* all together */
+#define LIMIT_GIVEN_NAME_BYTES_MAX 1024U       /* of one name, folders included */
+#define LIMIT_MADE_COUNT_MAX       256U        /* of more only their number is told */
+#define LIMIT_MADE_BYTES_MAX       (16 * MIB)  /* contents that come along, all together */
 #define LIMIT_INLINE_FILE_BYTES    (32 * KIB)  /* of one that stands in a result itself */
 #define LIMIT_INLINE_FILES_BYTES   (128 * KIB) /* of all these */
 #define LIMIT_KEPT_MS              3600000ULL  /* a client may read its files for so long */
@@ -72,7 +72,7 @@
 #define LIMIT_KEPT_CLIENT_FILES    512U
 #define LIMIT_KEPT_BYTES           (512 * MIB) /* of all clients */
 #define LIMIT_KEPT_FILES           8192U
-#define LIMIT_MADE_WALK_MAX        200000U    /* names that are looked at */
+#define LIMIT_MADE_WALK_MAX        200000U /* names that are looked at */
 
 /* Directories of the host that a program is granted (--mount). */
 #define LIMIT_MOUNTS_MAX         8U
