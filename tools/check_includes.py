@@ -33,7 +33,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "transport": (),
     "mcp": ("packages/survey.h", "transport", "packages/packages.h", "pool", "result"),
     "result": ("pool/outcome.h", "pool/pool.h", "wire/wire.h"),
-    "packages": ("pool/pool.h", "pool/outcome.h", "wire"),
+    "packages": ("pool/pool.h", "pool/outcome.h", "pool/session.h", "pool/durable.h", "wire"),
     "pool": ("wire",),
     "cell": ("wire", "guest/guest.h", "jail"),
     "jail": ("wire/wire.h",),

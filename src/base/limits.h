@@ -284,6 +284,7 @@
 #define LIMIT_POOL_SESSION_IDLE_MS_DEFAULT 1800000ULL            /* without a run, then it ends */
 #define LIMIT_POOL_SESSION_LIFE_MS_DEFAULT (12ULL * 3600 * 1000) /* in all */
 #define LIMIT_POOL_SESSION_MS_MAX          (24ULL * 3600 * 1000)
+#define LIMIT_KEPT_ENDED_MAX               256U    /* that have ended, and still say why */
 #define LIMIT_POOL_SESSION_RETRY_MS        5000ULL /* what "busy" tells to wait when all are in use */
 #define LIMIT_POOL_SESSION_MEMORY_DEFAULT  (8 * GIB) /* of all together; then the idlest ends */
 #define LIMIT_POOL_SESSION_MEMORY_MAX      (1024 * GIB)

@@ -118,6 +118,11 @@ struct options {
     uint64_t request_ms;
     uint64_t stall_ms;
     bool no_metrics;
+    bool no_sessions;
+    uint64_t python_sessions;
+    uint64_t client_python_sessions;
+    uint64_t python_session_idle_ms;
+    uint64_t python_session_life_ms;
     bool is_network_disabled; /* as it always is */
     int verbosity;            /* -q less than 0, -v more than 0 */
     char **operands;          /* what follows the options; operands[operand_count] is NULL */

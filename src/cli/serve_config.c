@@ -18,11 +18,16 @@ static struct serve_config config_of(const struct options *options, const struct
                  .require_jail = (enum pool_jail_level)options->require_jail,
                  .cgroup = parts_cgroup(options),
                  .cgroup_memory_bytes = options->total_memory_bytes,
+                 .sessions_max = (unsigned)options->python_sessions,
+                 .client_sessions_max = (unsigned)options->client_python_sessions,
                  .environment_memory_bytes = options->environment_memory_bytes},
         .packages = parts_packages_config(options, parts, NULL),
         .limits = options->limits,
         .return_mode = (enum result_mode)options->return_mode,
         .approves = options->approves,
+        .has_sessions = !options->no_sessions,
+        .python_session_idle_ms = options->python_session_idle_ms,
+        .python_session_life_ms = options->python_session_life_ms,
         .drain_ms = options->drain_ms};
 }
 

@@ -147,7 +147,7 @@ static void start(struct mcp_call *call, struct span members)
                      "this client could not ask one (it has no elicitation)");
         return;
     }
-    if (tool_read_arguments(members, call_config(call)->installs, &arguments, &err) != 0) {
+    if (tool_read_arguments(members, call_config(call), &arguments, &err) != 0) {
         python_tool.start(call, members); /* says what is wrong with them */
     } else {
         ask(call, &arguments);

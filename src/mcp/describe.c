@@ -16,6 +16,10 @@ static const char head[] =
     "- Print what you want to see, or end with an expression: its value comes back as JSON, or as "
     "its repr where JSON has no such kind. Top-level await works, asyncio.run is not needed.\n";
 
+static const char sessions[] =
+    "- To keep variables, imports and files from call to call, create_session and give its "
+    "session_id.\n";
+
 static const char packages_free[] =
     "- Packages are installed when the code imports them: NumPy, pandas, SciPy, Matplotlib, "
     "scikit-learn, Pillow and hundreds more, and what the package index has as pure Python. Just "
@@ -141,6 +145,9 @@ int describe_append_tool(struct buf *out, const struct mcp_config *config)
     cleanup_buf struct buf text;
     buf_init(&text, DESCRIPTION_BYTES_MAX);
     int failed = buf_append_text(&text, head);
+    if (config->sessions != NULL) {
+        failed |= buf_append_text(&text, sessions);
+    }
     failed |= buf_append_text(&text, packages_of(config));
     if (config->installs) {
         failed |= append_dependencies(&text, config->dependencies);

@@ -14,6 +14,7 @@
 #include "mcp/call.h"
 #include "mcp/era.h"
 #include "mcp/keep.h"
+#include "mcp/kept.h"
 #include "mcp/registry.h"
 #include "mcp/rpc.h"
 #include "mcp/server.h"
@@ -42,6 +43,8 @@ struct mcp_server {
     struct depot *depot;         /* files of results */
     uint8_t key[KEEP_KEY_BYTES]; /* of the states that travel through clients */
     TAILQ_HEAD(mcp_sessions, mcp_session) sessions;
+    uint64_t session_serial; /* of the last session */
+    struct kept_sessions kept;
 };
 
 /* One message as it was received, for as long as something of it is open: its requests, or the
@@ -66,6 +69,7 @@ struct uri_set {
 struct mcp_session {
     TAILQ_ENTRY(mcp_session) link; /* in server->sessions */
     struct mcp_server *server;
+    uint64_t serial; /* not 0, and of no other session */
     uint64_t client_number;
     struct buf principal;
     struct mcp_events events;
@@ -262,6 +266,10 @@ void subscription_end_all(struct mcp_session *session);
 bool uri_set_add(struct uri_set *set, struct span uri);
 bool uri_set_has(const struct uri_set *set, struct span uri);
 void uri_set_remove(struct uri_set *set, struct span uri);
+
+/* session_tools.c: rows; and a call's copy is there, or has ended. */
+void session_tools_add(struct mcp_registry *registry);
+void session_tools_forked(struct mcp_call *call, struct kept_session *copy);
 
 /* python.c: the row of run_python_code. */
 extern const struct mcp_tool python_tool;

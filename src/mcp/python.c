@@ -235,6 +235,19 @@ static void begin(struct python_run *run, const struct tool_arguments *arguments
     if (call_wants_progress(run->call)) {
         uv_timer_start(&run->timer, on_progress, PROGRESS_INTERVAL_MS, PROGRESS_INTERVAL_MS);
     }
+    const struct kept_session *kept = NULL;
+    if (arguments->session.len > 0) {
+        kept = kept_find_open(run->call, arguments->session, &err);
+        if (kept == NULL || kept->is_checkpoint) {
+            if (kept != NULL) {
+                (void)err_set(&err, ERR_USAGE,
+                              "this is a checkpoint: rollback brings a session back to it");
+            }
+            refuse(run, &err);
+            return;
+        }
+        request.session = kept->session;
+    }
     if (packages_run(config->packages, &request, &events, &run->run, &err) != 0) {
         run->run = NULL;
         refuse(run, &err);
@@ -247,7 +260,7 @@ static void start(struct mcp_call *call, struct span members)
 {
     struct tool_arguments arguments;
     struct err err;
-    int failed = tool_read_arguments(members, call_config(call)->installs, &arguments, &err);
+    int failed = tool_read_arguments(members, call_config(call), &arguments, &err);
     struct python_run *run = NULL;
     if (failed != 0 && call_era(call) < ERA_2025_11_25) {
         call_fail(call, RPC_INVALID_PARAMS, err.text, (struct span){NULL, 0});

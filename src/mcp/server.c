@@ -21,6 +21,11 @@ int mcp_server_new(const struct mcp_config *config, struct mcp_server **out, str
         free(server);
         return err_set(err, ERR_MEMORY, "out of memory");
     }
+    TAILQ_INIT(&server->kept.list);
+    server->kept.pool = config->sessions;
+    server->kept.memory_bytes = config->limits.memory_bytes;
+    server->kept.idle_ms = config->session_idle_ms;
+    server->kept.life_ms = config->session_life_ms;
     if (getrandom(server->key, sizeof server->key, 0) != (ssize_t)sizeof server->key) {
         depot_free(server->depot);
         free(server);
@@ -28,6 +33,9 @@ int mcp_server_new(const struct mcp_config *config, struct mcp_server **out, str
     }
     registry_add_tool(&server->registry, config->approves ? &approved_python_tool : &python_tool);
     registry_add_family(&server->registry, &depot_family);
+    if (config->sessions != NULL) {
+        session_tools_add(&server->registry);
+    }
     if (config->register_more != NULL) {
         config->register_more(&server->registry, config->register_context);
     }
@@ -39,6 +47,7 @@ void mcp_server_free(struct mcp_server *server)
 {
     if (server != NULL) {
         assert(TAILQ_EMPTY(&server->sessions));
+        kept_close_all(&server->kept);
         depot_free(server->depot);
         free(server);
     }

@@ -25,6 +25,11 @@ struct mcp_config {
     bool is_offline;
     bool has_allow_list;
     bool approves; /* a person is asked before each program */
+    /* Where sessions of Python are offered; NULL: there are none. Their lifetimes: 0 for the
+     * defaults. */
+    struct pool *sessions;
+    uint64_t session_idle_ms;
+    uint64_t session_life_ms;
     const char *const *dependencies;
     const struct pool_mount *mounts; /* what every program sees of the host (--mount) */
     unsigned mount_count;

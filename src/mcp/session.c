@@ -22,6 +22,7 @@ struct mcp_session *mcp_session_new(struct mcp_server *server, const struct mcp_
         return NULL;
     }
     session->server = server;
+    session->serial = ++server->session_serial;
     session->client_number = client->number;
     session->events = *events;
     session->era = ERA_LATEST_LEGACY;
@@ -58,6 +59,7 @@ void mcp_session_free(struct mcp_session *session)
     session_enter(session);
     session->is_freed = true;
     mcp_session_cancel_all(session);
+    kept_leave(&session->server->kept, session);
     session_leave(session);
 }
 

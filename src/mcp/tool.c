@@ -28,6 +28,9 @@ static const char schema_files[] =
     "[\"base64\"],\"additionalProperties\":false}]},\"default\":{},\"description\":"
     "\"Files to put into the working directory before running: relative name to text, or to "
     "{\\\"base64\\\": ...}\"}";
+static const char schema_session[] =
+    ",\"session_id\":{\"type\":\"string\",\"description\":\"Run in this session (see "
+    "create_session), in what earlier calls have left there; without it nothing is kept\"}";
 
 static const char schema_tail[] = "},\"required\":[\"python_code\"],\"additionalProperties\":false,"
                                   "\"$schema\":\"http://json-schema.org/draft-07/schema#\"}";
@@ -37,9 +40,9 @@ int tool_append_definition(struct buf *out, enum mcp_era era, const struct mcp_c
     if (buf_append_format(out, "{\"name\":\"%s\",", tool_name) != 0 ||
         (era >= ERA_2025_06_18 && buf_append_text(out, "\"title\":\"Run Python code\",") != 0) ||
         buf_append_text(out, "\"description\":") != 0 || describe_append_tool(out, config) != 0 ||
-        buf_append_format(out, ",\"inputSchema\":%s%s%s%s", schema_head,
+        buf_append_format(out, ",\"inputSchema\":%s%s%s%s%s", schema_head,
                           config->installs ? schema_dependencies : "", schema_files,
-                          schema_tail) != 0) {
+                          config->sessions != NULL ? schema_session : "", schema_tail) != 0) {
         return -1;
     }
     if (era >= ERA_2025_06_18 &&
@@ -214,6 +217,15 @@ static int read_files(struct span value, struct tool_arguments *out, struct err 
     return 0;
 }
 
+static int read_session(struct span value, struct tool_arguments *out, struct err *err)
+{
+    if (jtext_type(value) != JTEXT_STRING) {
+        return err_set(err, ERR_USAGE, "session_id must be a string");
+    }
+    out->session = value;
+    return 0;
+}
+
 static int refuse_argument(struct span key, bool installs, struct err *err)
 {
     int shown = key.len > 100 ? 100 : (int)key.len;
@@ -227,9 +239,10 @@ static int refuse_argument(struct span key, bool installs, struct err *err)
         installs ? ", global_variables, files and dependencies" : ", global_variables and files");
 }
 
-int tool_read_arguments(struct span arguments, bool installs, struct tool_arguments *out,
-                        struct err *err)
+int tool_read_arguments(struct span arguments, const struct mcp_config *config,
+                        struct tool_arguments *out, struct err *err)
 {
+    const bool installs = config->installs;
     struct span key;
     struct span value;
     bool has_code = false;
@@ -250,6 +263,8 @@ int tool_read_arguments(struct span arguments, bool installs, struct tool_argume
             failed = read_files(value, out, err);
         } else if (installs && jtext_string_is(key, "dependencies")) {
             failed = read_dependencies(value, out, err);
+        } else if (config->sessions != NULL && jtext_string_is(key, "session_id")) {
+            failed = read_session(value, out, err);
         } else {
             failed = refuse_argument(key, installs, err);
         }

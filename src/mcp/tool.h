@@ -22,6 +22,7 @@ int tool_append_definition(struct buf *out, enum mcp_era era, const struct mcp_c
 
 struct tool_arguments {
     struct buf code;     /* decoded; owned */
+    struct span session; /* a JSON string inside `arguments`, or empty */
     struct span globals; /* a JSON object inside `arguments`, or empty */
     struct buf texts;    /* of the dependencies; owned */
     const char *dependencies[LIMIT_REQUIREMENTS_MAX + 1]; /* NULL-terminated, in `texts` */
@@ -34,8 +35,8 @@ struct tool_arguments {
 
 /* Reads params.arguments (JSON, or empty). 0, or -1 and a sentence for the model. Either way the
  * caller calls tool_arguments_free. */
-int tool_read_arguments(struct span arguments, bool installs, struct tool_arguments *out,
-                        struct err *err);
+int tool_read_arguments(struct span arguments, const struct mcp_config *config,
+                        struct tool_arguments *out, struct err *err);
 void tool_arguments_free(struct tool_arguments *arguments);
 
 #endif

@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "packages/hint.h"
+#include "pool/durable.h"
+#include "pool/session.h"
 
 static const char hint_requirements[] =
     "a requirement is a name with versions, such as numpy or pandas>=2,<3";
@@ -36,6 +38,9 @@ static void run_dispose(struct packages_run *run)
 {
     struct packages *packages = run->packages;
     store_environment_unref(run->environment);
+    if (run->holds_session) {
+        pool_session_unref(run->kept.request.session);
+    }
     kept_free(&run->kept);
     buf_free(&run->resolved);
     buf_free(&run->reason);
@@ -185,6 +190,9 @@ void packages_run_finish(struct packages_run *run)
 
 void packages_run_withdraw(struct packages_run *run)
 {
+    if (run->is_moving) {
+        return; /* it ends when that is over */
+    }
     job_leave(&run->waiter);
     if (run->warmup != NULL) {
         warmup_cancel(run->warmup);
@@ -300,8 +308,59 @@ static void program_remember(struct packages_run *run, time_t until)
     store_program_write(&packages->store, key, &stored, buf_span(&run->resolved));
 }
 
+/* A cell gains no executable memory after its jail has closed, so what a session has cannot be
+ * added to where it is. */
+static bool is_elsewhere(const struct packages_run *run, const struct environment *environment)
+{
+    const struct pool_session *session = run->kept.request.session;
+    const char *here = session != NULL ? pool_session_environment(session) : NULL;
+    return here != NULL && pool_session_has_state(session) &&
+           strcmp(here, environment != NULL ? environment->id : "base") != 0;
+}
+
+static void on_moved(void *context, const struct err *err)
+{
+    struct packages_run *run = context;
+    run->is_moving = false;
+    if (run->is_cancelled) {
+        packages_run_end(run);
+    } else if (err != NULL && err->code != ERR_NONE) {
+        packages_run_fail(run, err->text,
+                          "The session could not be given the packages that this program needs; it "
+                          "is as it was.",
+                          (struct span){0});
+    } else {
+        attempt_again(run);
+    }
+}
+
+/* So its state moves into a cell of the larger environment, and goes on there. */
+static void session_move(struct packages_run *run, struct environment *environment)
+{
+    struct err err;
+    struct pool_environment wanted;
+    struct pool_move how = {.file_bytes = run->kept.request.limits.file_bytes,
+                            .file_count = run->kept.request.limits.file_count,
+                            .context = run,
+                            .done = on_moved};
+    if (environment != NULL) {
+        wanted = (struct pool_environment){environment->id, environment->dir};
+        how.environment = &wanted;
+    }
+    store_environment_unref(run->environment);
+    run->environment = store_environment_ref(environment);
+    run->is_moving = pool_session_move(run->kept.request.session, &how, &err) == 0;
+    if (!run->is_moving) {
+        packages_run_refuse(run, &err);
+    }
+}
+
 static void go_on_in(struct packages_run *run, struct environment *environment, time_t until)
 {
+    if (is_elsewhere(run, environment)) {
+        session_move(run, environment);
+        return;
+    }
     store_environment_unref(run->environment);
     run->environment = store_environment_ref(environment);
     if (run->has_program_key) {
@@ -354,6 +413,25 @@ static int need_follow(struct packages_run *run, struct need *need, struct err *
     return job_join(packages, need, key, &run->waiter, err);
 }
 
+/* What a session's environment has is to be in the larger one too, as it is. */
+static int need_add_own(const struct packages_run *run, struct need *need, struct err *err)
+{
+    const struct pool_session *session = run->kept.request.session;
+    if (session == NULL || !pool_session_has_state(session) || run->environment == NULL) {
+        return 0;
+    }
+    for (size_t i = 0; i < run->environment->package_count; i++) {
+        const struct outcome_package *package = &run->environment->packages[i];
+        char text[LIMIT_REQUIREMENT_BYTES_MAX];
+        const char *const texts[] = {text, NULL};
+        snprintf(text, sizeof text, "%s==%s", package->name, package->version);
+        if (need_add_requirements(need, texts, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 /* The program was not run: its environment lacks something. A guest may forge needs, so there are
  * not many in one run. */
 static void need_begin(struct packages_run *run, struct span need_json)
@@ -366,7 +444,7 @@ static void need_begin(struct packages_run *run, struct span need_json)
         return;
     }
     buf_clear(&run->resolved);
-    if (need_parse(&need, need_json, &err) != 0) {
+    if (need_parse(&need, need_json, &err) != 0 || need_add_own(run, &need, &err) != 0) {
         packages_run_fail(run, err.text, err.code == ERR_USAGE ? hint_requirements : "",
                           (struct span){0});
         return;
@@ -422,6 +500,28 @@ static void choose_environment(struct packages_run *run)
     }
 }
 
+/* A session stays where it is. */
+static void session_follow(struct packages_run *run)
+{
+    struct pool_session *session = run->kept.request.session;
+    if (session == NULL) {
+        return;
+    }
+    pool_session_ref(session); /* it may end while packages are waited for */
+    run->holds_session = true;
+    const char *here = pool_session_environment(session);
+    if (here == NULL || !pool_session_has_state(session)) {
+        return;
+    }
+    if (run->environment != NULL && strcmp(run->environment->id, here) == 0) {
+        return; /* a program like it went there before, and `resolved` is what it needed */
+    }
+    store_environment_unref(run->environment);
+    run->environment = store_environment(&run->packages->store, here);
+    run->has_program_key = false; /* that it ran here says nothing of where others should */
+    buf_clear(&run->resolved);
+}
+
 static int start(struct packages_run *run, struct err *err)
 {
     if (attempt(run, err) == 0) {
@@ -459,6 +559,7 @@ int packages_run(struct packages *packages, const struct run_request *request,
     } else {
         choose_environment(run);
     }
+    session_follow(run);
     if (start(run, err) != 0) {
         packages_run_free(run);
         packages->counts.ended[OUTCOME_REFUSED]++;

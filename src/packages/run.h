@@ -21,6 +21,8 @@ struct packages_run {
     struct buf resolved;             /* the need it is for, as the guest wrote it */
     unsigned need_count;
     bool has_program_key;
+    bool holds_session;
+    bool is_moving; /* its session is, to another environment */
     uint8_t program_key[SUM_BYTES];
 
     bool is_cancelled;

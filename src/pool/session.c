@@ -465,3 +465,8 @@ const char *pool_session_environment(const struct pool_session *session)
 {
     return session->environment != NULL ? session->environment->id : NULL;
 }
+
+void pool_session_set_events(struct pool_session *session, const struct pool_session_events *events)
+{
+    session->events = *events;
+}

@@ -67,6 +67,10 @@ int pool_session_fork(struct pool_session *session, const struct pool_session_co
  * called any more. After pool_close it may still be called, once. */
 void pool_session_close(struct pool_session *session);
 
+/* From now on others are told. */
+void pool_session_set_events(struct pool_session *session,
+                             const struct pool_session_events *events);
+
 /* For others who keep a pointer meanwhile: it stays valid until each has let go. */
 void pool_session_ref(struct pool_session *session);
 void pool_session_unref(struct pool_session *session);

@@ -46,6 +46,9 @@ struct serve_config {
     struct run_limits limits;        /* of each program */
     enum result_mode return_mode;
     bool approves;     /* a person is asked before each program */
+    bool has_sessions; /* of Python; see mcp/kept.h. 0: the default lifetimes */
+    uint64_t python_session_idle_ms;
+    uint64_t python_session_life_ms;
     uint64_t drain_ms; /* for programs that run at a SIGTERM */
     struct serve_http_config http;
     /* As in mcp_config. */

@@ -34,6 +34,9 @@ def clean_environment() -> dict[str, str]:
     """Ours, without what would change the program's options or the look of its output."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith("VITRINE_")}
     kept.pop("NO_COLOR", None)
+    # What clients do with run_python_code is tested with that tool alone; test_sessions.py has the
+    # others.
+    kept["VITRINE_NO_SESSIONS"] = "1"
     return kept | ({"VITRINE_REQUIRE_JAIL": "none"} if is_sanitized() else {})
 
 

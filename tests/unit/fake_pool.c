@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "pool/durable.h"
+#include "pool/session.h"
 
 struct fake_run fake_runs[FAKE_RUNS_MAX];
 unsigned fake_run_count;
@@ -143,4 +145,33 @@ const char *outcome_status_name(enum outcome_status status)
     static const char *const names[] = {"success", "run-error", "install-error", "limit",
                                         "crash",   "refused",   "cancelled",     "need"};
     return names[status];
+}
+
+void pool_session_ref(struct pool_session *session)
+{
+    (void)session;
+}
+
+void pool_session_unref(struct pool_session *session)
+{
+    (void)session;
+}
+
+const char *pool_session_environment(const struct pool_session *session)
+{
+    (void)session;
+    return NULL;
+}
+
+bool pool_session_has_state(const struct pool_session *session)
+{
+    (void)session;
+    return false;
+}
+
+int pool_session_move(struct pool_session *session, const struct pool_move *how, struct err *err)
+{
+    (void)session;
+    (void)how;
+    return err_set(err, ERR_SYSTEM, "there are no sessions here");
 }

@@ -1,4 +1,5 @@
 #include "serve_fixture.h"
+#include "pool/session.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -133,4 +134,48 @@ struct packages_counts packages_counts(const struct packages *packages)
     counts.durations[0] = 1;
     counts.durations[3] = 2;
     return counts;
+}
+
+/* ---- Sessions of Python: there are none ------------------------------------------------------ */
+
+int pool_session_open(struct pool *pool, const struct pool_session_config *config,
+                      const struct pool_session_events *events, struct pool_session **out,
+                      struct err *err)
+{
+    (void)pool;
+    (void)config;
+    (void)events;
+    (void)out;
+    return err_set(err, ERR_SYSTEM, "there are no sessions here");
+}
+
+int pool_session_fork(struct pool_session *session, const struct pool_session_config *config,
+                      const struct pool_session_events *events, struct pool_session **out,
+                      struct err *err)
+{
+    (void)session;
+    return pool_session_open(NULL, config, events, out, err);
+}
+
+void pool_session_close(struct pool_session *session)
+{
+    (void)session;
+}
+
+void pool_session_set_events(struct pool_session *session, const struct pool_session_events *events)
+{
+    (void)session;
+    (void)events;
+}
+
+bool pool_session_has_state(const struct pool_session *session)
+{
+    (void)session;
+    return false;
+}
+
+const char *pool_session_environment(const struct pool_session *session)
+{
+    (void)session;
+    return NULL;
 }
