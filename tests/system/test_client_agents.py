@@ -96,7 +96,7 @@ class CallingTestModel(TestModel):
 
 def test_pydantic_ai_with_its_test_model(toolset: Callable[..., MCPToolset], way: str) -> None:
     async def talk() -> str:
-        agent = Agent(CallingTestModel(), toolsets=[toolset(way)])
+        agent = Agent(CallingTestModel(call_tools=[TOOL]), toolsets=[toolset(way)])
         return (await agent.run("sort the letters")).output
 
     answer = json.loads(run(talk()))
@@ -114,7 +114,7 @@ def test_pydantic_ai_calls_side_by_side(toolset: Callable[..., MCPToolset], way:
     codes = [f"import time\ntime.sleep(0.3)\n{number} ** 2" for number in range(5)]
 
     def model(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        assert [tool.name for tool in info.function_tools] == [TOOL]
+        assert TOOL in [tool.name for tool in info.function_tools]
         if results := returned(messages):
             text = json.dumps([part.content["return_value"] for part in results])
             return ModelResponse(parts=[TextPart(text)])
@@ -179,7 +179,8 @@ def test_pydantic_ai_with_several_servers(toolset: Callable[..., MCPToolset], wa
         if results := returned(messages):
             text = json.dumps([part.content["return_value"] for part in results])
             return ModelResponse(parts=[TextPart(text)])
-        tools = sorted(tool.name for tool in info.function_tools)
+        offered = [tool.name for tool in info.function_tools]
+        tools = sorted(tool for tool in offered if tool.endswith(TOOL))
         return ModelResponse(
             parts=[ToolCallPart(tool, {"python_code": repr(tool)}) for tool in tools]
         )
@@ -246,7 +247,7 @@ def test_openai_agents(openai_server: Callable[[str], MCPServer], way: str) -> N
 
     async def talk() -> Any:
         async with openai_server(way) as python:
-            assert [tool.name for tool in await python.list_tools()] == [TOOL]
+            assert TOOL in [tool.name for tool in await python.list_tools()]
             agent = OpenAIAgent(name="tester", model=model, mcp_servers=[python])
             without_traces = RunConfig(tracing_disabled=True)
             return (await Runner.run(agent, "go", run_config=without_traces)).final_output
@@ -298,7 +299,7 @@ def test_langchain_agent(langchain_target: Callable[[str], Any], way: str) -> No
     async def talk() -> list[BaseMessage]:
         async with MCPAdapter(langchain_target(way)) as adapter:
             tools = await adapter.list_tools()
-            assert [tool.name for tool in tools] == [TOOL]
+            assert TOOL in [tool.name for tool in tools]
             agent = create_agent(LangChainStandIn(codes=["6 * 7", "1 / 0", "'né'"]), tools)
             result = await agent.ainvoke({"messages": [{"role": "user", "content": "go"}]})
             return result["messages"]
@@ -345,7 +346,7 @@ def test_langchain_adapters(
 ) -> None:
     """The older package. Two servers; the tool of each is loaded and invoked."""
     seen = langchain({"one": langchain_connection(way), "two": langchain_connection(way)})
-    assert seen["tools"] == [TOOL, TOOL]
+    assert seen["tools"].count(TOOL) == 2
     assert set(seen["schema"]["required"]) == {"python_code"}
     assert seen["value"] == "<status>success</status>\n<return_value>\n45\n</return_value>"
     number, text, artifact = seen["message"]

@@ -193,6 +193,6 @@ def test_python_runs(vitrine: Program, http: HttpServer, snippet: Snippet, tmp_p
     if "call_tool(" in snippet.text:
         assert said == "45\n"
     elif "get_tools()" in snippet.text:
-        assert said == "['run_python_code', 'run_python_code']\n"
+        assert said.count("'run_python_code'") == 2, said
     else:
         assert "42" in said, said

@@ -40,7 +40,7 @@ async def main() -> dict[str, Any]:
     many = await asyncio.gather(*(tools[0].ainvoke({"python_code": code}) for code in codes))
     async with client.session(next(iter(connections))) as session:
         # One session for several calls; each call of the tools above makes its own.
-        (held,) = await load_mcp_tools(session)
+        held, *_ = await load_mcp_tools(session)
         again = [(await held.ainvoke({"python_code": code}))[0]["text"] for code in ("1", "2")]
         await session.set_logging_level("info")
         await session.call_tool("run_python_code", {"python_code": "print('seen')"})
