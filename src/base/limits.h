@@ -358,12 +358,14 @@
 #define LIMIT_SNAPSHOT_KEY_BYTES_MAX    (64 * KIB)
 
 /* The state of a guest that has run (src/guest/durable.c). */
-#define LIMIT_STATE_RECORD_BYTES_MAX (256 * MIB) /* all but linear memory and contents of files */
-#define LIMIT_STATE_MS               120000ULL   /* to save or restore one */
-#define LIMIT_STATE_ABOUT_BYTES_MAX  (64 * KIB)  /* what a file says of the state in it */
-#define LIMIT_STATE_FILE_BYTES_MAX   (16 * GIB)
-#define LIMIT_STATE_INODES_MAX       2000000U
-#define LIMIT_STATE_PIECE_BYTES      (128 * KIB) /* of what is packed, at a time */
+#define LIMIT_STATE_RECORD_BYTES_MAX  (256 * MIB) /* all but linear memory and contents of files */
+#define LIMIT_STATE_MS                120000ULL   /* to save or restore one */
+#define LIMIT_STATE_ABOUT_BYTES_MAX   (64 * KIB)  /* what a file says of the state in it */
+#define LIMIT_STATE_FILE_BYTES_MAX    (16 * GIB)
+#define LIMIT_SAVED_SESSIONS_MAX      1000U     /* files in --session-dir */
+#define LIMIT_SAVED_SESSION_BYTES_MAX (4 * GIB) /* one of them */
+#define LIMIT_STATE_INODES_MAX        2000000U
+#define LIMIT_STATE_PIECE_BYTES       (128 * KIB) /* of what is packed, at a time */
 /* vitrine repl (src/repl). */
 #define LIMIT_REPL_INPUT_BYTES_MAX   (1 * MIB) /* one block of input */
 #define LIMIT_REPL_HISTORY_COUNT_MAX 1000U     /* blocks that are kept */

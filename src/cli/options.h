@@ -121,6 +121,7 @@ struct options {
     bool no_sessions;
     uint64_t python_sessions;
     uint64_t client_python_sessions;
+    const char *session_dir;
     uint64_t python_session_idle_ms;
     uint64_t python_session_life_ms;
     bool is_network_disabled; /* as it always is */

@@ -26,6 +26,7 @@ static struct serve_config config_of(const struct options *options, const struct
         .return_mode = (enum result_mode)options->return_mode,
         .approves = options->approves,
         .has_sessions = !options->no_sessions,
+        .session_dir = options->session_dir,
         .python_session_idle_ms = options->python_session_idle_ms,
         .python_session_life_ms = options->python_session_life_ms,
         .drain_ms = options->drain_ms};

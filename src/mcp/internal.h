@@ -271,6 +271,18 @@ void uri_set_remove(struct uri_set *set, struct span uri);
 void session_tools_add(struct mcp_registry *registry);
 void session_tools_forked(struct mcp_call *call, struct kept_session *copy);
 
+/* For other tools of sessions: answers, JSON objects (taken); the strings of the arguments, each of
+ * which has to be there; the session that can be used, or NULL and the call is answered. */
+void session_tools_answer(struct mcp_call *call, struct buf *json);
+void session_tools_answer_session(struct mcp_call *call, const struct kept_session *kept);
+void session_tools_fail(struct mcp_call *call, const struct err *err);
+int session_tools_arguments(struct span arguments, const char *const *names, struct span *values,
+                            struct err *err);
+struct kept_session *session_tools_named(struct mcp_call *call, struct span arguments);
+
+/* durable_tools.c: rows. */
+void durable_tools_add(struct mcp_registry *registry);
+
 /* python.c: the row of run_python_code. */
 extern const struct mcp_tool python_tool;
 

@@ -28,6 +28,7 @@ struct mcp_config {
     /* Where sessions of Python are offered; NULL: there are none. Their lifetimes: 0 for the
      * defaults. */
     struct pool *sessions;
+    const char *session_dir; /* where they can be saved, or NULL */
     uint64_t session_idle_ms;
     uint64_t session_life_ms;
     const char *const *dependencies;

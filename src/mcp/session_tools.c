@@ -387,6 +387,32 @@ static const struct mcp_tool tools[] = {
      .start = rollback_start},
 };
 
+void session_tools_answer(struct mcp_call *call, struct buf *json)
+{
+    answer(call, json, false);
+}
+
+void session_tools_answer_session(struct mcp_call *call, const struct kept_session *kept)
+{
+    answer_session(call, kept);
+}
+
+void session_tools_fail(struct mcp_call *call, const struct err *err)
+{
+    fail(call, err);
+}
+
+int session_tools_arguments(struct span arguments, const char *const *names, struct span *values,
+                            struct err *err)
+{
+    return arguments_read(arguments, names, values, err);
+}
+
+struct kept_session *session_tools_named(struct mcp_call *call, struct span arguments)
+{
+    return named(call, arguments, true);
+}
+
 void session_tools_add(struct mcp_registry *registry)
 {
     for (size_t i = 0; i < sizeof tools / sizeof *tools; i++) {

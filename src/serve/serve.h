@@ -47,6 +47,7 @@ struct serve_config {
     enum result_mode return_mode;
     bool approves;     /* a person is asked before each program */
     bool has_sessions; /* of Python; see mcp/kept.h. 0: the default lifetimes */
+    const char *session_dir; /* where they can be saved, or NULL */
     uint64_t python_session_idle_ms;
     uint64_t python_session_life_ms;
     uint64_t drain_ms; /* for programs that run at a SIGTERM */

@@ -151,6 +151,7 @@ static int start(struct server *server, const struct serve_config *config, struc
                              .has_allow_list = config->packages.allow_file != NULL,
                              .approves = config->approves,
                              .sessions = config->has_sessions ? server->core.pool : NULL,
+                             .session_dir = config->session_dir,
                              .session_idle_ms = config->python_session_idle_ms,
                              .session_life_ms = config->python_session_life_ms,
                              .dependencies = config->packages.dependencies,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "packages/durable.h"
 #include "packages/survey.h"
 
 struct fake_run fake_runs[FAKE_RUNS_MAX];
@@ -94,4 +95,22 @@ struct survey *survey_start(struct packages *packages, struct span code,
 void survey_cancel(struct survey *survey)
 {
     (void)survey;
+}
+
+int packages_session_about(struct packages *packages, const struct pool_session *session,
+                           struct buf *out, struct err *err)
+{
+    (void)packages;
+    (void)session;
+    (void)out;
+    return err_set(err, ERR_USAGE, "there are no packages here");
+}
+
+int packages_session_restore(struct packages *packages, struct pool_session *session,
+                             const struct packages_restore *how, struct err *err)
+{
+    (void)packages;
+    (void)session;
+    (void)how;
+    return err_set(err, ERR_USAGE, "there are no packages here");
 }

@@ -175,3 +175,19 @@ int pool_session_move(struct pool_session *session, const struct pool_move *how,
     (void)how;
     return err_set(err, ERR_SYSTEM, "there are no sessions here");
 }
+
+int pool_session_restore(struct pool_session *session, const struct pool_restore *how,
+                         struct buf *about, struct err *err)
+{
+    (void)session;
+    (void)how;
+    (void)about;
+    return err_set(err, ERR_SYSTEM, "there are no sessions here");
+}
+
+int pool_state_about(int fd, struct buf *about, struct err *err)
+{
+    (void)fd;
+    (void)about;
+    return err_set(err, ERR_SYSTEM, "there are no sessions here");
+}

@@ -1,4 +1,5 @@
 #include "serve_fixture.h"
+#include "pool/durable.h"
 #include "pool/session.h"
 
 #include <assert.h>
@@ -178,4 +179,11 @@ const char *pool_session_environment(const struct pool_session *session)
 {
     (void)session;
     return NULL;
+}
+
+int pool_session_save(struct pool_session *session, const struct pool_save *how, struct err *err)
+{
+    (void)session;
+    (void)how;
+    return err_set(err, ERR_USAGE, "there are no sessions here");
 }

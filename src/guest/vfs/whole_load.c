@@ -530,12 +530,13 @@ static void clear(struct vfs *vfs)
     vfs->next_ino = 1;
 }
 
-/* Whatever nobody holds should have gone long ago. */
-static int check_needed(const struct vfs *vfs, struct err *err)
+/* Whatever nobody holds should have gone long ago; and a directory goes only when it is empty. */
+static int check_needed(struct vfs *vfs, struct err *err)
 {
     for (uint32_t i = 1; i <= inode_count(vfs); i++) {
         const struct inode *inode = inode_get(vfs, i);
-        if (inode->nlink == 0 && inode->refs == 0) {
+        if (inode->nlink == 0 &&
+            (inode->refs == 0 || (type_of(inode) == VFS_S_IFDIR && layers_is_empty(vfs, i) != 1))) {
             return damaged(err);
         }
     }
