@@ -5,7 +5,7 @@
  *
  * Runs CODE in a session, then forks the session COUNT times. Prints one line of JSON, milliseconds
  * p50, p90, p99: of the fork (ready), of the first program in the copy (`1 + 1`, first), and of
- * going back (fork, and one program in the copy: back). bench/packages.py reads it.
+ * going back (fork, and one program in the copy: back).
  */
 #include <stdio.h>
 #include <stdlib.h>
