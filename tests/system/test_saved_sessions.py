@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,14 @@ import pytest
 from driver import Json, Program, RawServer
 
 COLD_SECONDS_MAX = 600
+WITH_SESSIONS = {"VITRINE_NO_SESSIONS": "0"}
 
 
 class Client:
     """A server with a folder for saved sessions, and what is asked of it."""
 
     def __init__(self, vitrine: Program, folder: Path, cache: Path) -> None:
-        environment = {**os.environ, "VITRINE_CACHE": str(cache)}
+        environment = {**WITH_SESSIONS, "VITRINE_CACHE": str(cache)}
         self.server = RawServer(vitrine, "--session-dir", str(folder), env=environment)
         self.server.initialize()
 
@@ -137,7 +137,7 @@ def test_a_damaged_one(client: Client, folder: Path) -> None:
 
 
 def test_without_a_folder_there_are_no_such_tools(vitrine: Program) -> None:
-    with RawServer(vitrine) as server:
+    with RawServer(vitrine, env=WITH_SESSIONS) as server:
         server.initialize()
         names = {tool["name"] for tool in server.request("tools/list")["result"]["tools"]}
         assert names.isdisjoint({"save_session", "restore_session"})
