@@ -367,6 +367,9 @@ static void conclude_end(const struct run_report *report, const struct end_recor
                  (int)detail.len, detail.base);
         return;
     case WIRE_END_REFUSED:
+        if (detail.len == 0 || detail.base[0] == '\0') { /* a hostile cell's */
+            detail = span_of("the sandbox refused the program without a reason");
+        }
         conclude(out, texts, OUTCOME_REFUSED, EXIT_OF_SANDBOX, "%.*s", (int)detail.len,
                  detail.base);
         return;
