@@ -170,10 +170,9 @@ int engine_memory_grow(struct engine_store *store, const struct engine_extern *m
  * has changed. */
 int engine_memory_settle(struct engine_store *store, const struct engine_extern *memory,
                          struct err *err);
-/* For a process that will fork when there is much in its memory: what comes beyond what is there, up
- * to `bytes` in all, is to be cheap to share. */
+/* For a process that will fork when there is much in its memory: what comes beyond what is there,
+ * up to `bytes` in all, is to be cheap to share. */
 void engine_memory_prepare(struct engine_store *store, const struct engine_extern *memory,
                            uint64_t bytes);
-
 
 #endif

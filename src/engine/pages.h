@@ -19,8 +19,8 @@
  */
 int pages_settle(void *base, size_t len, int protection, bool must_be_huge, struct err *err);
 
-/* What is made of [base, base + len) from now on lies on huge pages, as far as these are whole in it
- * and the system has them: fork copies the table of a private page, and these have few. */
+/* What is made of [base, base + len) from now on lies on huge pages, as far as these are whole in
+ * it and the system has them: fork copies the table of a private page, and these have few. */
 void pages_prefer_huge(void *base, size_t len);
 
 #endif

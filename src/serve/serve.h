@@ -45,8 +45,8 @@ struct serve_config {
     struct packages_config packages; /* its pool is the server's to fill */
     struct run_limits limits;        /* of each program */
     enum result_mode return_mode;
-    bool approves;     /* a person is asked before each program */
-    bool has_sessions; /* of Python; see mcp/kept.h. 0: the default lifetimes */
+    bool approves;           /* a person is asked before each program */
+    bool has_sessions;       /* of Python; see mcp/kept.h. 0: the default lifetimes */
     const char *session_dir; /* where they can be saved, or NULL */
     uint64_t python_session_idle_ms;
     uint64_t python_session_life_ms;

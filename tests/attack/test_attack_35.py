@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from driver import Program
+from driver import Program, clean_environment
 from granted import MODES, Trapped, make_trapped
 from target import Target
 
@@ -279,6 +279,7 @@ def test_what_is_mounted_below(tmp_path: Path, vitrine: Program, trapped: Trappe
         [*prefix, "sh", "-c", script, "sh", vitrine.path, "run", "--mount"]
         + [str(trapped.inside), "-c", code],
         capture_output=True,
+        env=clean_environment(),
         timeout=60,
         check=False,
     )
