@@ -200,14 +200,13 @@ static void save_start(struct mcp_call *call, struct span arguments)
 /* It may have been closed meanwhile. */
 static struct kept_session *session_of(const struct durable *durable)
 {
+    struct kept_session *found = NULL;
     struct kept_session *kept;
     TAILQ_FOREACH(kept, &durable->sessions->list, link)
     {
-        if (strcmp(kept->handle, durable->handle) == 0) {
-            return kept;
-        }
+        found = strcmp(kept->handle, durable->handle) == 0 ? kept : found;
     }
-    return NULL;
+    return found;
 }
 
 static void on_restored(void *context, const struct err *err)
