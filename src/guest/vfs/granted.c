@@ -312,7 +312,7 @@ int granted_lookup(struct vfs *vfs, uint32_t dir, struct span name, struct vnode
         return 0;
     }
     struct place place;
-    struct vfs_stat stat;
+    struct vfs_stat stat = {0};
     int status = place_find(vfs, dir, name, &place);
     if (status == 0) {
         status = host_stat(place.root, place.path, &stat);

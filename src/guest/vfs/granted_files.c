@@ -399,7 +399,10 @@ static int looks_place(struct vfs *vfs, const struct lookup *lookup, struct plac
     case VFS_GRANT_OVERLAY: return 0;
     case VFS_GRANT_WRITE: break;
     }
-    const struct span name = is_inode ? (struct span){0} : seen_name(seen_of(vfs, lookup->node));
+    struct span name = {0}; /* none: the directory itself */
+    if (!is_inode) {
+        name = seen_name(seen_of(vfs, lookup->node));
+    }
     const int status = place_find(vfs, dir, name, place);
     return status != 0 ? status : 1;
 }
