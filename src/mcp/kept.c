@@ -106,17 +106,18 @@ static void ended_trim(struct kept_sessions *sessions)
 static void on_ended(void *context, enum pool_session_end end, const char *why)
 {
     struct kept_session *kept = context;
+    struct kept_sessions *sessions = kept->sessions;
     struct mcp_call *waiting = kept->waiting;
     (void)end;
     pool_session_close(kept->session);
     kept->session = NULL;
     snprintf(kept->why, sizeof kept->why, "%s", why);
-    kept->sessions->ended_count++;
+    sessions->ended_count++;
     kept->waiting = NULL;
     if (waiting != NULL) {
-        session_tools_forked(waiting, kept);
+        session_tools_forked(waiting, kept); /* a copy that is none is closed there */
     }
-    ended_trim(kept->sessions);
+    ended_trim(sessions);
 }
 
 static void on_ready(void *context)

@@ -252,7 +252,8 @@ static void fork_start(struct mcp_call *call, struct kept_session *from, bool is
     }
     copy->waiting = call;
     call_hold(call, forking, on_cancel);
-    if (pool_session_environment(copy->session) == NULL) { /* a copy of nothing is there at once */
+    /* A copy of nothing is there at once, and one may have failed at once. */
+    if (copy->session == NULL || pool_session_environment(copy->session) == NULL) {
         copy->waiting = NULL;
         session_tools_forked(call, copy);
     }
