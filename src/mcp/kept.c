@@ -39,7 +39,8 @@ static bool is_of(const struct mcp_call *call, const struct kept_session *kept)
 
 bool kept_is_listed(const struct mcp_call *call, const struct kept_session *kept)
 {
-    return is_of(call, kept) && (kept->conversation != 0 || kept->principal != NULL);
+    return kept->waiting == NULL && is_of(call, kept) &&
+           (kept->conversation != 0 || kept->principal != NULL);
 }
 
 /* ---- Making ---------------------------------------------------------------------------------- */
@@ -212,7 +213,7 @@ struct kept_session *kept_find(const struct mcp_call *call, struct span handle, 
     struct kept_session *kept;
     TAILQ_FOREACH(kept, &call_server(call)->kept.list, link)
     {
-        if (is_handle(handle, kept->handle) && is_of(call, kept)) {
+        if (is_handle(handle, kept->handle) && kept->waiting == NULL && is_of(call, kept)) {
             return kept;
         }
     }

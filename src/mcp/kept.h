@@ -38,7 +38,7 @@ struct kept_session {
     uint64_t made_us;
     struct pool_session *session; /* NULL when it has ended */
     char why[ERR_TEXT_MAX];       /* then */
-    struct mcp_call *waiting;     /* for its copy to be there */
+    struct mcp_call *waiting;     /* for the copy to be there: it is nobody's until then */
 };
 
 struct kept_sessions {

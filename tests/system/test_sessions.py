@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from driver import Program, RawServer, is_sanitized
+from driver import Program, RawServer, children_of, is_sanitized
 
 WITH_SESSIONS = {"VITRINE_NO_SESSIONS": "0"}
 
@@ -133,6 +135,23 @@ def test_a_copy_that_fails(client: RawServer, tool: str) -> None:
             done(client, "close_session", session_id=copy)
     assert value(client, first, "x") == [1]
     done(client, "close_session", session_id=first)
+
+
+def test_a_copy_is_nobodys_until_it_is_there(vitrine: Program) -> None:
+    with RawServer(vitrine, env=WITH_SESSIONS) as server:
+        server.initialize()
+        first = create(server)
+        value(server, first, "x = [1]")
+        programs = children_of(server.process.pid)
+        for pid in programs:
+            os.kill(pid, signal.SIGSTOP)
+        params = {"name": "fork_session", "arguments": {"session_id": first}}
+        server.send({"jsonrpc": "2.0", "id": "fork", "method": "tools/call", "params": params})
+        listed = done(server, "list_sessions")["sessions"]
+        for pid in programs:
+            os.kill(pid, signal.SIGCONT)
+        assert [each["session_id"] for each in listed] == [first]
+        assert "result" in server.answer_to("fork")
 
 
 def test_forks_and_checkpoints(client: RawServer) -> None:
