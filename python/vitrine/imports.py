@@ -259,6 +259,15 @@ def _look_for(found: "Iterable[str]", source: bytes) -> tuple[list[str], bool]:
     return wanted, is_missing
 
 
+def brought_along(source: bytes) -> set[str]:
+    """Find what packages that have been imported before would import for this source."""
+    return {
+        name
+        for owner, word, name in _BROUGHT_ALONG
+        if word and owner in sys.modules and word in source
+    }
+
+
 def _is_here(name: str) -> str:
     """Say where a module is: "package", "elsewhere" (the program's own folder), or "" if nowhere.
 

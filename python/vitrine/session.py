@@ -73,6 +73,13 @@ class Call(execute.Program):
             if linecache := sys.modules.get("linecache"):
                 linecache.cache.pop(oldest, None)
 
+    def find_need(self, request: execute.Request) -> str | None:
+        """Tell what is needed, also by packages that earlier programs have imported."""
+        from vitrine import imports
+
+        self.imports = (self.imports or set()) | imports.brought_along(self.source)
+        return super().find_need(request)
+
     def pause(self) -> None:
         """Remember what is the program's own, before ours takes its place."""
         global _recursion_limit
