@@ -146,6 +146,8 @@
 #define LIMIT_NEED_LASTING_S             (3650ULL * 24 * 3600) /* the same, where nothing new can come */
 #define LIMIT_PLAN_BYTES_MAX             (8 * MIB)             /* what a resolution may answer */
 #define LIMIT_ASK_ANSWER_BYTES_MAX       1024U                 /* what may be typed for y or n */
+#define LIMIT_LISTED_FILES_MAX           1000U                 /* that list_files tells of */
+#define LIMIT_READ_FILE_BYTES_MAX        (1 * MIB)             /* that read_file gives at a time */
 #define LIMIT_APPROVE_CODE_BYTES_MAX     (64 * KIB) /* of a program that is shown before it may run */
 #define LIMIT_SURVEY_MS                  10000ULL   /* for telling what a program would import */
 #define LIMIT_SURVEY_NAMES_MAX           256U       /* of each kind that it names */

@@ -280,6 +280,10 @@ int session_tools_arguments(struct span arguments, const char *const *names, str
                             struct err *err);
 struct kept_session *session_tools_named(struct mcp_call *call, struct span arguments);
 
+/* file_tools.c: rows; and a program of a session has changed a file. */
+void file_tools_add(struct mcp_registry *registry);
+void file_tools_changed(struct mcp_server *server, const char *session, struct span name);
+
 /* durable_tools.c: rows. */
 void durable_tools_add(struct mcp_registry *registry);
 

@@ -20,8 +20,9 @@ struct python_run {
     uint64_t started_us;
     bool is_installing; /* what it waits for now */
     bool was_installing;
-    char stage[128]; /* what the installation said last */
-    double shown;    /* the progress that was shown last */
+    char session[KEPT_HANDLE_CHARS + 1]; /* empty: none */
+    char stage[128];                     /* what the installation said last */
+    double shown;                        /* the progress that was shown last */
 };
 
 /* A line of output as a log message: stdout is "info", stderr is "warning". */
@@ -87,6 +88,9 @@ static void on_file(void *context, const struct run_made *file)
 {
     struct python_run *run = context;
     result_files_add(&run->files, file);
+    if (*run->session != '\0') {
+        file_tools_changed(call_server(run->call), run->session, file->name);
+    }
 }
 
 static void free_run(uv_handle_t *timer)
@@ -247,6 +251,7 @@ static void begin(struct python_run *run, const struct tool_arguments *arguments
             return;
         }
         request.session = kept->session;
+        memcpy(run->session, kept->handle, sizeof run->session);
     }
     if (packages_run(config->packages, &request, &events, &run->run, &err) != 0) {
         run->run = NULL;

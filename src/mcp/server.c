@@ -35,6 +35,7 @@ int mcp_server_new(const struct mcp_config *config, struct mcp_server **out, str
     registry_add_family(&server->registry, &depot_family);
     if (config->sessions != NULL) {
         session_tools_add(&server->registry);
+        file_tools_add(&server->registry);
         if (config->session_dir != NULL) {
             durable_tools_add(&server->registry);
         }

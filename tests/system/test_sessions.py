@@ -26,6 +26,9 @@ TOOLS = [
     "fork_session",
     "checkpoint",
     "rollback",
+    "write_file",
+    "read_file",
+    "list_files",
 ]
 
 

@@ -187,3 +187,18 @@ int pool_session_save(struct pool_session *session, const struct pool_save *how,
     (void)how;
     return err_set(err, ERR_USAGE, "there are no sessions here");
 }
+
+int pool_run(struct pool *pool, const struct run_request *request, const struct run_events *events,
+             struct pool_run **out, struct err *err)
+{
+    (void)pool;
+    (void)request;
+    (void)events;
+    (void)out;
+    return err_set(err, ERR_SYSTEM, "there are no sessions here");
+}
+
+void pool_run_cancel(struct pool_run *run)
+{
+    (void)run;
+}
