@@ -54,6 +54,7 @@ bench: build ## measure against the peers, as ratios
 	@$(IN_TEST_ENV) python bench/peers.py $(BUILD)
 	@$(IN_TEST_ENV) python bench/http_peers.py $(BUILD)
 	@$(IN_TEST_ENV) python bench/packages.py $(BUILD)
+	@$(IN_TEST_ENV) python bench/sessions.py $(BUILD)
 
 install: build ## install into PREFIX (/usr/local)
 	@tools/install.sh $(BUILD) $(PREFIX)
