@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/fd.h"
 #include "base/jtext.h"
 #include "base/limits.h"
@@ -101,7 +102,7 @@ static void show_picture(struct repl_show *show, const struct display_view *view
     if (!is_svg && draw_picture(show, media_type, data)) {
         return;
     }
-    if ((is_svg ? jtext_string_decode(&bytes, data) : graphics_decode(&bytes, data)) == 0) {
+    if ((is_svg ? jtext_string_decode(&bytes, data) : base64_decode(&bytes, data)) == 0) {
         save_picture(show, media_type, buf_span(&bytes));
     }
 }

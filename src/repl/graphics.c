@@ -1,6 +1,5 @@
 #include "repl/graphics.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,19 +31,10 @@ enum graphics graphics_of_terminal(void)
     return GRAPHICS_FILE;
 }
 
-/* The value of a digit of base64, or -1. */
-static int digit_value(char c)
+static bool is_digit(char c)
 {
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (c >= '0' && c <= '9') {
-        return c - '0' + 52;
-    }
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+           c == '/';
 }
 
 static size_t padding(struct span text)
@@ -62,27 +52,11 @@ bool graphics_is_base64(struct span text)
         return false;
     }
     for (size_t i = 0; i < text.len - padding(text); i++) {
-        if (digit_value(text.base[i]) < 0) {
+        if (!is_digit(text.base[i])) {
             return false;
         }
     }
     return true;
-}
-
-int graphics_decode(struct buf *out, struct span base64)
-{
-    if (!graphics_is_base64(base64) || buf_reserve(out, base64.len / 4 * 3) != 0) {
-        return -1;
-    }
-    const size_t digits = base64.len - padding(base64);
-    uint32_t bits = 0;
-    for (size_t i = 0; i < digits; i++) {
-        bits = bits << 6 | (uint32_t)digit_value(base64.base[i]);
-        if (i % 4 != 0) { /* the first digit alone makes no byte yet */
-            out->base[out->len++] = (char)(bits >> (6 - 2 * (i % 4)));
-        }
-    }
-    return 0;
 }
 
 int graphics_append_kitty(struct buf *out, struct span base64)

@@ -27,9 +27,6 @@ enum graphics graphics_of_terminal(void);
 /* Whether it is base64 (RFC 4648, padded) and nothing else. */
 bool graphics_is_base64(struct span text);
 
-/* Appends the decoded bytes; 0, or -1 when it is no base64 or there is no room. */
-int graphics_decode(struct buf *out, struct span base64);
-
 /* Appends what shows a picture: base64 of a PNG for kitty, of any file for iTerm2. 0, or -1 when it
  * is no base64 or there is no room. */
 int graphics_append_kitty(struct buf *out, struct span base64);
