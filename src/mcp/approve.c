@@ -33,23 +33,31 @@ static void refuse(struct mcp_call *call, const char *text)
 
 /* ---- The question ---------------------------------------------------------------------------- */
 
+static int append_directories(struct buf *out, const struct mcp_config *config)
+{
+    static const char *const modes[] = {[POOL_MOUNT_RO] = "to read",
+                                        [POOL_MOUNT_RW] = "to read and change",
+                                        [POOL_MOUNT_OVERLAY] = "to read"};
+    int failed = buf_append_text(out, config->mount_count == 0 ? "no files of yours" : "");
+    for (unsigned i = 0; i < config->mount_count && failed == 0; i++) {
+        const struct pool_mount *mount = &config->mounts[i];
+        failed = buf_append_format(out, "%s%.100s (%s)", i == 0 ? "your directory at " : ", ",
+                                   mount->path, modes[mount->mode]);
+    }
+    return failed;
+}
+
 static int append_message(struct buf *out, const struct approval *approval, struct span lines)
 {
     const struct run_limits *limits = &call_config(approval->call)->limits;
-    struct span code = buf_span(&approval->code);
-    const bool is_long = code.len > LIMIT_APPROVE_CODE_BYTES_MAX;
-    code.len = is_long ? LIMIT_APPROVE_CODE_BYTES_MAX : code.len;
     int failed = buf_append_text(out, "May this program run?\n\n");
-    failed |= utf8_append_plain(out, code);
-    failed |=
-        buf_append_text(out, is_long ? "\n[... it goes on, and is too long to be shown]\n" : "\n");
-    failed |= buf_append_char(out, '\n') | utf8_append_plain(out, lines);
-    return failed |
-           buf_append_format(out,
-                             "it could reach: no network, no other programs; for %g seconds, with "
-                             "%llu MiB of memory",
-                             (double)limits->wall_ms / 1e3,
-                             (unsigned long long)(limits->memory_bytes / MIB));
+    failed |= utf8_append_plain(out, buf_span(&approval->code));
+    failed |= buf_append_text(out, "\n\n") | utf8_append_plain(out, lines);
+    failed |= buf_append_text(out, "it could reach: no network, no other programs, ");
+    failed |= append_directories(out, call_config(approval->call));
+    return failed | buf_append_format(out, "; for %g seconds, with %llu MiB of memory",
+                                      (double)limits->wall_ms / 1e3,
+                                      (unsigned long long)(limits->memory_bytes / MIB));
 }
 
 /* elicitation/create: there is nothing to fill in, it is accepted or it is not. */
@@ -96,6 +104,11 @@ static void ask(struct mcp_call *call, const struct tool_arguments *arguments)
     struct err err;
     struct approval *approval = calloc(1, sizeof *approval);
     struct span code = buf_span(&arguments->code);
+    if (code.len > LIMIT_APPROVE_CODE_BYTES_MAX) {
+        free(approval);
+        refuse(call, "this program is too long to be shown to the person who has to agree to it");
+        return;
+    }
     if (approval == NULL) {
         refuse(call, "out of memory");
         return;

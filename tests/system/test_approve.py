@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import mcp_types as types
@@ -54,7 +55,8 @@ def test_accepted(vitrine: Program, mode: str) -> None:
     assert len(person.questions) == 2
     assert "import math\nmath.factorial(5)\n" in person.questions[0]
     assert "imports of the standard library: math\n" in person.questions[0]
-    assert "it could reach: no network" in person.questions[0]
+    reach = "it could reach: no network, no other programs, no files of yours; for 60 seconds"
+    assert reach in person.questions[0]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -147,3 +149,33 @@ def test_cancelled_while_the_person_thinks(vitrine: Program) -> None:
         assert server.receive()["params"] == {"requestId": asked["id"]}
         server.send({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept"}})
         assert server.request("ping", {})["result"] == {}
+
+
+def test_a_program_too_long_to_be_shown(vitrine: Program) -> None:
+    person = Person("accept")
+
+    async def talk() -> None:
+        async with client_of(vitrine, elicitation_callback=person) as client:
+            code = "#" * 70_000 + "\nprint('it ran')"
+            result = await client.call_tool("run_python_code", {"python_code": code})
+            assert result.is_error
+            assert "too long to be shown" in result.content[0].text
+
+    run(talk())
+    assert person.questions == []
+
+
+def test_directories_are_told(vitrine: Program, tmp_path: Path) -> None:
+    person = Person("decline")
+    parameters = StdioServerParameters(
+        command=str(vitrine.path),
+        args=["stdio", "--approve", "--mount", f"{tmp_path}:/data:rw"],
+        env=clean_environment(),
+    )
+
+    async def talk() -> None:
+        async with Client(parameters, elicitation_callback=person) as client:
+            await client.call_tool("run_python_code", {"python_code": "1"})
+
+    run(talk())
+    assert "your directory at /data (to read and change); for" in person.questions[0]
