@@ -56,7 +56,6 @@ struct repl {
     const char *env[LIMIT_ENV_COUNT_MAX + 1];
     char history_path[PATH_MAX];
     char chunk[READ_BYTES];
-    int exit_status;
 };
 
 static const char begins_anew[] = "its variables and files are gone; what follows begins anew";
@@ -616,5 +615,5 @@ int command_repl(const struct options *options)
         return EXIT_OURS;
     }
     uv_run(&repl.loop, UV_RUN_DEFAULT);
-    leave(&repl, repl.exit_status);
+    leave(&repl, 0);
 }

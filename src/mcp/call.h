@@ -94,4 +94,10 @@ bool call_reply(const struct mcp_call *call, const char *key, struct span *resul
 bool call_reply_error(const struct mcp_call *call, const char *key, struct span *error);
 struct span call_kept(const struct mcp_call *call);
 
+/* What a resource that is not there is answered with: from 2026-07-28 on as any wrong parameter. */
+static inline int resource_not_found_code(enum mcp_era era)
+{
+    return era_is_modern(era) ? RPC_INVALID_PARAMS : RPC_RESOURCE_NOT_FOUND;
+}
+
 #endif

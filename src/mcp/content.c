@@ -5,6 +5,8 @@
 #include "base/base64.h"
 #include "base/jtext.h"
 #include "base/limits.h"
+#include "base/media.h"
+#include "base/utf8.h"
 #include "mcp/internal.h"
 
 void content_init(struct content *content, const struct mcp_call *call)
@@ -107,6 +109,19 @@ void content_resource(struct content *content, const struct content_resource *re
                                           : append_base64(out, "blob", resource->bytes);
     failed |= buf_append_text(out, content->is_bare ? "}" : "}}");
     end(content, failed);
+}
+
+void content_file(struct content *content, struct span uri, const char *mime_type,
+                  struct span bytes)
+{
+    const bool is_text = media_is_text(mime_type) && utf8_valid(bytes);
+    const struct content_resource resource = {
+        .uri = uri,
+        .mime_type = mime_type,
+        .text = is_text ? bytes : (struct span){NULL, 0},
+        .bytes = is_text ? (struct span){NULL, 0} : bytes,
+    };
+    content_resource(content, &resource);
 }
 
 static void link_as_text(struct content *content, const struct content_link *link)

@@ -50,6 +50,11 @@ struct content_resource {
 };
 void content_resource(struct content *content, const struct content_resource *resource);
 
+/* The same for bytes of a file: as text where their type says that people read it, and they are
+ * UTF-8. */
+void content_file(struct content *content, struct span uri, const char *mime_type,
+                  struct span bytes);
+
 /* A link to a resource that can be read (from 2025-06-18 on; before, a line of text). */
 struct content_link {
     struct span uri;

@@ -8,8 +8,7 @@
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/limits.h"
-#include "base/media.h"
-#include "base/utf8.h"
+#include "mcp/uri.h"
 
 /* A URI's fixed beginning, and how many characters of a name are shown in it. */
 #define URI_HEAD "vitrine://files/"
@@ -122,12 +121,6 @@ static int id_make(char id[RANDOM_CHARS + 1])
     return 0;
 }
 
-static bool is_unreserved(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
-}
-
 /* The end of the last part of a name, percent-encoded (RFC 3986): its extension is there. */
 static void uri_make(char uri[DEPOT_URI_BYTES_MAX], const char *id, struct span name)
 {
@@ -137,7 +130,7 @@ static void uri_make(char uri[DEPOT_URI_BYTES_MAX], const char *id, struct span 
     text[start] = '\0';
     for (size_t i = name.len; i-- > 0 && name.base[i] != '/';) {
         const char c = name.base[i];
-        const size_t len = is_unreserved(c) ? 1 : 3;
+        const size_t len = uri_is_unreserved(c) ? 1 : 3;
         if (len > start) {
             break;
         }
@@ -267,15 +260,8 @@ static void answer(struct mcp_call *call, struct span uri, const struct depot_fi
                    struct span part)
 {
     struct content content;
-    const bool is_text = media_is_text(file->media_type) && utf8_valid(part);
-    const struct content_resource resource = {
-        .uri = uri,
-        .mime_type = file->media_type,
-        .text = is_text ? part : (struct span){NULL, 0},
-        .bytes = is_text ? (struct span){NULL, 0} : part,
-    };
     content_init(&content, call);
-    content_resource(&content, &resource);
+    content_file(&content, uri, file->media_type, part);
     content.ttl_ms = LIMIT_KEPT_MS; /* it does not change */
     call_answer(call, &content);
 }
@@ -297,7 +283,7 @@ static void start(struct mcp_call *call, struct span uri)
                   (struct span){NULL, 0});
     } else if (!depot_find(depot, &client, (struct span){uri.base, len},
                            clock_monotonic_us() / 1000, &file)) {
-        call_fail(call, era_is_modern(call_era(call)) ? RPC_INVALID_PARAMS : RPC_RESOURCE_NOT_FOUND,
+        call_fail(call, resource_not_found_code(call_era(call)),
                   "Resource not found: files are kept for a while, and for the client whose "
                   "program made them",
                   (struct span){NULL, 0});

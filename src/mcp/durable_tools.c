@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/jtext.h"
+#include "base/random.h"
 #include "mcp/internal.h"
 #include "packages/durable.h"
 
@@ -68,14 +68,7 @@ static struct durable *durable_new(struct mcp_call *call, struct err *err)
 
 static int id_make(char id[ID_CHARS + 1], struct err *err)
 {
-    uint8_t random[ID_BYTES];
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
-        return err_system(err, "cannot get random bytes");
-    }
-    for (size_t i = 0; i < sizeof random; i++) {
-        snprintf(id + 2 * i, 3, "%02x", random[i]);
-    }
-    return 0;
+    return random_id(id, ID_BYTES) == 0 ? 0 : err_system(err, "cannot get random bytes");
 }
 
 /* Sessions of all clients lie there; nobody fills the disk with them. */

@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "mcp/internal.h"
 #include "mcp/tool.h"
+#include "mcp/uri.h"
 
 #define URI_HEAD "vitrine://sessions/"
 
@@ -38,17 +39,11 @@ static void work_free(struct file_work *work)
 
 /* ---- Addresses ------------------------------------------------------------------------------- */
 
-static bool is_unreserved(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("-._~/", c) != NULL);
-}
-
 static int append_uri(struct buf *out, const char *session, struct span name)
 {
     int failed = buf_append_format(out, URI_HEAD "%s/files/", session);
     for (size_t i = 0; i < name.len && failed == 0; i++) {
-        failed = is_unreserved(name.base[i])
+        failed = uri_is_unreserved(name.base[i]) || name.base[i] == '/'
                      ? buf_append_char(out, name.base[i])
                      : buf_append_format(out, "%%%02X", (unsigned char)name.base[i]);
     }
@@ -71,9 +66,7 @@ static void fail_work(struct file_work *work, const char *text)
     struct err err;
     (void)err_set(&err, ERR_USAGE, "%s", text);
     if (work->is_resource) {
-        call_fail(work->call,
-                  era_is_modern(call_era(work->call)) ? RPC_INVALID_PARAMS : RPC_RESOURCE_NOT_FOUND,
-                  text, none);
+        call_fail(work->call, resource_not_found_code(call_era(work->call)), text, none);
     } else {
         session_tools_fail(work->call, &err);
     }
@@ -144,12 +137,6 @@ static void answer_part(struct file_work *work, struct span bytes, struct span s
 {
     const char *type = media_type(buf_span(&work->name), bytes);
     const bool is_text = media_is_text(type) && utf8_valid(bytes);
-    const struct content_resource resource = {
-        .uri = {work->uri.base, work->uri.len - 1},
-        .mime_type = type,
-        .text = is_text ? bytes : none,
-        .bytes = is_text ? none : bytes,
-    };
     struct content content;
     cleanup_buf struct buf json;
     buf_init(&json, LIMIT_RESPONSE_BYTES_MAX);
@@ -165,7 +152,7 @@ static void answer_part(struct file_work *work, struct span bytes, struct span s
     if (is_text && !work->is_resource) {
         content_text(&content, bytes);
     } else {
-        content_resource(&content, &resource);
+        content_file(&content, (struct span){work->uri.base, work->uri.len - 1}, type, bytes);
     }
     if (!work->is_resource) {
         content_structured(&content, buf_span(&json));
@@ -461,7 +448,7 @@ static void resource_start(struct mcp_call *call, struct span uri)
             ? NULL
             : kept_find_open(call, buf_span(&handle), &err);
     if (kept == NULL || kept->is_checkpoint) {
-        call_fail(call, era_is_modern(call_era(call)) ? RPC_INVALID_PARAMS : RPC_RESOURCE_NOT_FOUND,
+        call_fail(call, resource_not_found_code(call_era(call)),
                   "Resource not found: there is no such session", none);
         return;
     }

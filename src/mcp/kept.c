@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/jtext.h"
 #include "base/limits.h"
+#include "base/random.h"
 #include "mcp/internal.h"
 
 enum { HANDLE_RANDOM_BYTES = 16 };
@@ -54,13 +54,10 @@ static void kept_free(struct kept_session *kept)
 
 static int handle_make(struct kept_session *kept, struct err *err)
 {
-    uint8_t random[HANDLE_RANDOM_BYTES];
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
+    const int at =
+        snprintf(kept->handle, sizeof kept->handle, "%s-", kept->is_checkpoint ? "cp" : "py");
+    if (random_id(kept->handle + at, HANDLE_RANDOM_BYTES) != 0) {
         return err_system(err, "cannot get random bytes");
-    }
-    int at = snprintf(kept->handle, sizeof kept->handle, "%s-", kept->is_checkpoint ? "cp" : "py");
-    for (size_t i = 0; i < sizeof random; i++) {
-        at += snprintf(kept->handle + at, sizeof kept->handle - (size_t)at, "%02x", random[i]);
     }
     return 0;
 }

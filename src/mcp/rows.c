@@ -90,9 +90,8 @@ static void refuse_resource(const struct mcp_request *request, struct span uri)
     int failed = buf_append_text(&data, "{\"uri\":");
     failed |= jtext_append_compact(&data, uri);
     failed |= buf_append_char(&data, '}');
-    request_refuse_with(request,
-                        era_is_modern(request->era) ? RPC_INVALID_PARAMS : RPC_RESOURCE_NOT_FOUND,
-                        "Resource not found", failed != 0 ? none : buf_span(&data));
+    request_refuse_with(request, resource_not_found_code(request->era), "Resource not found",
+                        failed != 0 ? none : buf_span(&data));
 }
 
 void handle_read_resource(const struct mcp_request *request)

@@ -86,3 +86,9 @@ struct span uri_variable(const struct buf *variables, const char *name)
     }
     return (struct span){NULL, 0};
 }
+
+bool uri_is_unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}

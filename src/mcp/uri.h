@@ -20,4 +20,7 @@ bool uri_matches(const char *uri_template, struct span uri, struct buf *variable
 /* A value out of what uri_matches has appended; empty when there is none. */
 struct span uri_variable(const struct buf *variables, const char *name);
 
+/* Whether a character stands for itself in every part of a URI (RFC 3986, 2.3). */
+bool uri_is_unreserved(char c);
+
 #endif

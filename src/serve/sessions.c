@@ -1,9 +1,9 @@
 #include "serve/sessions.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "base/limits.h"
+#include "base/random.h"
 
 /* A client of the pool is a session; who has none is known by its address, in numbers of its own.
  */
@@ -41,21 +41,6 @@ static unsigned count_of(const struct sessions *sessions, uint64_t client)
     return count;
 }
 
-/* -1 when the system gives no random bytes. */
-static int make_id(struct session *session)
-{
-    unsigned char bytes[SESSION_ID_BYTES];
-    static const char digits[] = "0123456789abcdef";
-    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
-        return -1;
-    }
-    for (size_t i = 0; i < sizeof bytes; i++) {
-        session->id[2 * i] = digits[bytes[i] >> 4];
-        session->id[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    return 0;
-}
-
 static void on_idle(void *context)
 {
     const struct session *session = context;
@@ -66,7 +51,8 @@ static struct session *session_new(struct sessions *sessions, enum session_kind 
                                    uint64_t client)
 {
     struct session *session = calloc(1, sizeof *session);
-    if (session == NULL || (kind != SESSION_ONCE && make_id(session) != 0)) {
+    if (session == NULL ||
+        (kind != SESSION_ONCE && random_id(session->id, SESSION_ID_BYTES) != 0)) {
         free(session);
         return NULL;
     }
